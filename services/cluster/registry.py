@@ -1,0 +1,215 @@
+"""Which deployments are wanted and which replicas, adapters, models and processes there are.
+
+Durable records stay until they are deleted. Replicas and processes are leases on being seen: each
+puts itself again every few seconds and is forgotten `SEEN_SECONDS` after its last word. Every
+change raises an entry in one stream, which `watch` follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from services.cluster.errors import StoreUnavailable
+from services.cluster.records import (
+    AdapterRecord,
+    DeploymentRecord,
+    ModelRecord,
+    ProcessRecord,
+    Record,
+    ReplicaRecord,
+)
+from services.cluster.store import Keys, Store
+
+log = logging.getLogger(__name__)
+
+SEEN_SECONDS = 15.0
+BEAT_SECONDS = 3.0
+_WATCH_BLOCK_SECONDS = 1.0
+_REFRESH_SECONDS = 5.0
+_RETRY_SECONDS = 0.5
+
+# KEYS: records, beats or "", changes, caps_version, caps digests.
+# ARGV: id, record or "" to delete, kind, seconds to be seen or 0, caps digest.
+_PUT = """
+local now = redis.call('TIME')
+local id, record, kind, seen, digest = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local old = redis.call('HGET', KEYS[1], id)
+if record == '' then
+  redis.call('HDEL', KEYS[1], id)
+  redis.call('ZREM', KEYS[2], id)
+  digest = ''
+else
+  redis.call('HSET', KEYS[1], id, record)
+  if seen > 0 then redis.call('ZADD', KEYS[2], now[1] + seen, id) end
+end
+local field = kind .. '/' .. id
+local known = redis.call('HGET', KEYS[5], field) or ''
+if known ~= digest then
+  redis.call('SET', KEYS[4], now[1], 'NX')
+  redis.call('INCR', KEYS[4])
+  if digest == '' then redis.call('HDEL', KEYS[5], field)
+  else redis.call('HSET', KEYS[5], field, digest) end
+end
+if old ~= record then redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'kind', kind) end
+return old
+"""
+
+# One consistent reading. KEYS: the seven places in the order of `_VIEW_KEYS`.
+_VIEW = """
+local now = tonumber(redis.call('TIME')[1])
+local function seen(records, beats)
+  local out = {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', beats, now, '+inf')) do
+    local record = redis.call('HGET', records, id)
+    if record then out[#out + 1] = record end
+  end
+  return out
+end
+return {
+  redis.call('HVALS', KEYS[1]), redis.call('HVALS', KEYS[2]), redis.call('HVALS', KEYS[3]),
+  seen(KEYS[4], KEYS[5]), seen(KEYS[6], KEYS[7]), redis.call('GET', KEYS[8]) or '0'}
+"""
+
+_VIEW_KEYS = [
+    Keys.DEPLOYMENTS,
+    Keys.ADAPTERS,
+    Keys.MODELS,
+    Keys.REPLICAS,
+    Keys.REPLICA_BEATS,
+    Keys.PROCESSES,
+    Keys.PROCESS_BEATS,
+    Keys.CAPS_VERSION,
+]
+
+# KEYS: records, beats. The ids that were not seen for `ARGV[1]` seconds beyond their time.
+_UNSEEN = """
+local now = tonumber(redis.call('TIME')[1])
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[1]))
+"""
+
+_BEATS = {Keys.REPLICAS: Keys.REPLICA_BEATS, Keys.PROCESSES: Keys.PROCESS_BEATS}
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class ClusterView:
+    """Every record of the registry at one moment, by id."""
+
+    deployments: Mapping[str, DeploymentRecord] = field(default_factory=dict)
+    adapters: Mapping[str, AdapterRecord] = field(default_factory=dict)
+    models: Mapping[str, ModelRecord] = field(default_factory=dict)
+    replicas: Mapping[str, ReplicaRecord] = field(default_factory=dict)
+    processes: Mapping[str, ProcessRecord] = field(default_factory=dict)
+    caps_version: int = 0
+
+
+class Registry:
+    """Writes and reads records. Every method raises StoreUnavailable while Redis is away."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def put_deployment(self, record: DeploymentRecord) -> None:
+        await self._put(Keys.DEPLOYMENTS, "deployment", record)
+
+    async def delete_deployment(self, deployment_id: str) -> bool:
+        return await self._delete(Keys.DEPLOYMENTS, "deployment", deployment_id)
+
+    async def put_adapter(self, record: AdapterRecord) -> None:
+        await self._put(Keys.ADAPTERS, "adapter", record)
+
+    async def delete_adapter(self, adapter_id: str) -> bool:
+        return await self._delete(Keys.ADAPTERS, "adapter", adapter_id)
+
+    async def put_model(self, record: ModelRecord) -> None:
+        await self._put(Keys.MODELS, "model", record)
+
+    async def delete_model(self, name: str) -> bool:
+        return await self._delete(Keys.MODELS, "model", name)
+
+    async def put_replica(self, record: ReplicaRecord) -> None:
+        await self._put(Keys.REPLICAS, "replica", record)
+
+    async def remove_replica(self, replica_id: str) -> bool:
+        return await self._delete(Keys.REPLICAS, "replica", replica_id)
+
+    async def put_process(self, record: ProcessRecord) -> None:
+        await self._put(Keys.PROCESSES, "process", record)
+
+    async def remove_process(self, process_id: str) -> bool:
+        return await self._delete(Keys.PROCESSES, "process", process_id)
+
+    async def view(self) -> ClusterView:
+        deployments, adapters, models, replicas, processes, caps_version = await self._store.run(
+            _VIEW, _VIEW_KEYS, []
+        )
+        return ClusterView(
+            deployments=_parse(DeploymentRecord, deployments),
+            adapters=_parse(AdapterRecord, adapters),
+            models=_parse(ModelRecord, models),
+            replicas=_parse(ReplicaRecord, replicas),
+            processes=_parse(ProcessRecord, processes),
+            caps_version=int(caps_version),
+        )
+
+    async def sweep(self) -> int:
+        """Forgets replicas and processes that were not seen for long; returns how many.
+
+        Reading never shows them; this keeps the records bounded and raises `caps_version`.
+        """
+        num_forgotten = 0
+        for records, kind in ((Keys.REPLICAS, "replica"), (Keys.PROCESSES, "process")):
+            unseen = await self._store.run(_UNSEEN, [_BEATS[records]], [SEEN_SECONDS])
+            for record_id in unseen:
+                num_forgotten += await self._delete(records, kind, record_id)
+        return num_forgotten
+
+    async def watch(self) -> AsyncIterator[ClusterView]:
+        """The view now, and again after each change; goes on when Redis was away."""
+        last_id = "$"
+        while True:
+            try:
+                if last_id == "$":
+                    last_id = await self._store.newest_entry(Keys.CHANGES)
+                yield await self.view()
+                last_id = await self._next_change(last_id)
+            except StoreUnavailable:
+                last_id = "$"
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _next_change(self, last_id: str) -> str:
+        """Waits for a change, at most until a view without one is due (records expire silently)."""
+        for _ in range(int(_REFRESH_SECONDS / _WATCH_BLOCK_SECONDS)):
+            entries = await self._store.read_stream(
+                Keys.CHANGES, last_id, int(_WATCH_BLOCK_SECONDS * 1000)
+            )
+            if entries:
+                return entries[-1][0]
+        return last_id
+
+    async def _put(self, key: str, kind: str, record: Record) -> None:
+        await self._write(key, kind, record.record_id, record.model_dump_json(), record.caps_digest)
+
+    async def _delete(self, key: str, kind: str, record_id: str) -> bool:
+        return await self._write(key, kind, record_id, "", "") is not None
+
+    async def _write(
+        self, key: str, kind: str, record_id: str, record: str, digest: str
+    ) -> str | None:
+        beats = _BEATS.get(key)
+        old: str | None = await self._store.run(
+            _PUT,
+            [key, beats or Keys.REPLICA_BEATS, Keys.CHANGES, Keys.CAPS_VERSION, Keys.CAPS_DIGESTS],
+            [record_id, record, kind, SEEN_SECONDS if beats else 0, digest],
+        )
+        return old
+
+
+def _parse(kind: type[R], values: list[str]) -> dict[str, R]:
+    records = (kind.model_validate_json(value) for value in values)
+    return {record.record_id: record for record in sorted(records, key=lambda r: r.record_id)}

@@ -1,0 +1,91 @@
+"""What every process is told by its environment. Services subclass `ClusterSettings`.
+
+Built once in `main()` and handed down; nothing else reads the environment.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ENV_PREFIX = "HEARTH_"
+
+
+def own_redis_url(data_dir: Path) -> str:
+    """Where the launcher's own Redis listens."""
+    return f"unix://{data_dir / 'redis' / 'redis.sock'}"
+
+
+class ClusterSettings(BaseSettings):
+    """Every field is set by the environment variable HEARTH_ + its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
+
+    redis_url: str = Field(
+        "",
+        description="Where Redis listens: redis://, rediss:// or unix://. Empty: the server that"
+        " the launcher keeps in the data volume.",
+    )
+    data_dir: Path = Field(Path("data"), description="The data volume.")
+    host_id: str = Field(
+        default_factory=socket.gethostname, description="This host's name in the cluster."
+    )
+    bind_host: str = Field("127.0.0.1", description="Address that RPC and metrics listen on.")
+    advertise_host: str = Field("127.0.0.1", description="Address that other processes dial.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe log line that is written."
+    )
+    cluster_key: SecretStr = Field(
+        SecretStr(""),
+        description="Secret that processes show each other; empty: the file cluster.key.",
+    )
+    allow_echo: bool = Field(False, description="Permits the echo engine, a test double.")
+    nvml_double: str = Field(
+        "", description="Test double of NVML: GPU sizes in GiB, such as 24,24. Empty: real NVML."
+    )
+    cpu_memory_share: float = Field(
+        0.5, gt=0, le=0.95, description="Share of a GPU-less host's memory that may be assigned."
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value
+
+    @model_validator(mode="after")
+    def _absolute_data_dir(self) -> ClusterSettings:
+        object.__setattr__(self, "data_dir", self.data_dir.resolve())
+        if not self.redis_url:
+            object.__setattr__(self, "redis_url", own_redis_url(self.data_dir))
+        return self
+
+    @property
+    def key(self) -> str:
+        """The cluster key, from the environment or from the data volume.
+
+        Raises FileNotFoundError when neither has it: the launcher makes it at the first start.
+        """
+        if secret := self.cluster_key.get_secret_value():
+            return secret
+        return (self.data_dir / "cluster.key").read_text().strip()
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S]) -> S:
+    """Settings from the environment; a bad value ends the process with a line that names it."""
+    try:
+        return kind()
+    except ValidationError as error:
+        for problem in error.errors():
+            field = ".".join(str(part) for part in problem["loc"])
+            print(f"{ENV_PREFIX}{field.upper()}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None

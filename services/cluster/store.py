@@ -1,0 +1,149 @@
+"""The connection to Redis and the one table of its keys.
+
+Only this package speaks Redis. Every change of a record is one command or one script, so that an
+acknowledged change is on disk (`appendfsync always`) and a reader never sees half of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TimeoutError,
+)
+
+from services.cluster.errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+
+_ANSWER_TIMEOUT_SECONDS = 2.0
+
+
+class Keys:
+    """Every key of the cluster. `{}` stands for an id."""
+
+    SCHEMA = "hearth:schema"  # string: version of this table
+    CHANGES = "hearth:changes"  # stream, trimmed: which kind of registry record changed
+    CAPS_VERSION = "hearth:caps_version"  # counter: raised when the answer to "which models" does
+    CAPS_DIGESTS = "hearth:caps-digests"  # hash: kind/id → what of a record that answer shows
+
+    DEPLOYMENTS = "hearth:deployments"  # hash: deployment_id → DeploymentRecord
+    ADAPTERS = "hearth:adapters"  # hash: adapter_id → AdapterRecord
+    MODELS = "hearth:models"  # hash: name → ModelRecord
+    REPLICAS = "hearth:replicas"  # hash: replica_id → ReplicaRecord
+    REPLICA_BEATS = "hearth:replica-beats"  # zset: replica_id by the time its record expires
+    PROCESSES = "hearth:processes"  # hash: process_id → ProcessRecord
+    PROCESS_BEATS = "hearth:process-beats"  # zset: process_id by the time its record expires
+
+    DEVICES = "hearth:devices"  # hash: host_id → list of DeviceRecord
+    ASSIGNMENTS = "hearth:assignments"  # hash: holder → AssignmentRecord
+    DEVICES_VERSION = "hearth:devices-version"  # counter: raised with every change of the two
+
+    LEASE = "hearth:lease:{}"  # hash: holder, token, expires_at
+    LEASE_TOKENS = "hearth:lease-tokens"  # counter: the newest fencing token of all leases
+
+    JOB = "hearth:job:{}"  # hash: the fields of JobRecord
+    JOB_QUEUE = "hearth:job-queue:{}"  # zset of a kind: job_id by priority, then by age
+    JOB_DELAYED = "hearth:job-delayed:{}"  # zset of a kind: job_id by the time it is due
+    JOB_RUNNING = "hearth:job-running:{}"  # zset of a kind: job_id by the end of its lease
+    JOB_HISTORY = "hearth:job-history:{}"  # zset of a kind: job_id by its number
+    JOB_NUMBER = "hearth:job-number"  # counter: jobs ever enqueued
+    JOB_EVENTS = "hearth:job-events:{}"  # stream of a job, trimmed
+    JOB_IDEMPOTENCY = "hearth:job-idempotency"  # hash: idempotency key → job_id
+    JOB_WAKE = "hearth:job-wake:{}"  # stream of a kind, trimmed: something may be claimed
+
+    USERS = "hearth:users"  # hash: user_id → UserRecord
+    TOKENS = "hearth:tokens"  # hash: token_id → TokenRecord
+    TOKEN_EVENTS = "hearth:token-events"  # stream, trimmed: a token was made or revoked
+    SESSION = "hearth:session:{}"  # string with TTL: SessionRecord, named by its id's sha256
+    SIGN_IN_LINK = "hearth:sign-in-link:{}"  # string with TTL: user_id, named by its sha256
+
+
+class Store:
+    """One connection pool. `answering()` turns Redis being away into `StoreUnavailable`."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self.redis = client
+        self._scripts: dict[str, AsyncScript] = {}
+
+    @classmethod
+    async def connect(cls, url: str) -> Store:
+        """Raises StoreUnavailable when Redis does not answer or holds a newer schema."""
+        client = redis.asyncio.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_connect_timeout=_ANSWER_TIMEOUT_SECONDS,
+            socket_timeout=_ANSWER_TIMEOUT_SECONDS,
+            retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1),
+        )
+        store = cls(client)
+        async with store.answering():
+            await client.set(Keys.SCHEMA, SCHEMA_VERSION, nx=True)
+            found = int(await client.get(Keys.SCHEMA) or SCHEMA_VERSION)
+        if found != SCHEMA_VERSION:
+            await store.close()
+            raise StoreUnavailable(
+                f"Redis holds records of schema {found}; this Hearth reads schema {SCHEMA_VERSION}."
+                " Start the version that wrote them, or a newer one."
+            )
+        return store
+
+    async def close(self) -> None:
+        await self.redis.aclose()
+
+    async def run(self, source: str, keys: list[str], args: list[str | int | float]) -> Any:
+        """Runs a Lua script by its hash; `source` is a module constant, so the cache is bounded."""
+        script = self._scripts.get(source)
+        if script is None:
+            script = self._scripts[source] = self.redis.register_script(source)
+        async with self.answering():
+            return await script(keys=keys, args=args)
+
+    async def read_stream(
+        self, key: str, after: str, block_milliseconds: int
+    ) -> list[tuple[str, dict[str, str]]]:
+        """Entries after an id, oldest first; waits for one, at most so long, and then has none."""
+        async with self.answering():
+            streams: Any = await self.redis.xread({key: after}, block=block_milliseconds)
+        return [(str(entry), fields) for entry, fields in streams[0][1]] if streams else []
+
+    async def newest_entry(self, key: str) -> str:
+        """The id after which new entries of a stream will come."""
+        async with self.answering():
+            newest: Any = await self.redis.xrevrange(key, count=1)
+        return str(newest[0][0]) if newest else "0-0"
+
+    @asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except AuthenticationError as error:
+            raise StoreUnavailable(
+                f"Redis refused the password in HEARTH_REDIS_URL: {error}"
+            ) from error
+        except (
+            ConnectionError,
+            TimeoutError,
+            BusyLoadingError,
+            ReadOnlyError,
+            OutOfMemoryError,
+            OSError,
+        ) as error:
+            raise StoreUnavailable(
+                f"Redis does not answer or takes no writes ({type(error).__name__}: {error}).",
+                retry_after_seconds=2,
+            ) from error

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+from services.cluster.records import AdapterRecord, DeploymentRecord, ReplicaPhase, ReplicaRecord
+from services.cluster.registry import Registry
+from services.cluster.registry_cache import Heartbeat, RegistryCache
+from services.cluster.store import Keys, Store
+
+
+def a_replica(phase: ReplicaPhase = ReplicaPhase.READY, *adapters: str) -> ReplicaRecord:
+    return ReplicaRecord(
+        replica_id="r1",
+        deployment_id="d1",
+        model="m",
+        engine="echo",
+        host_id="here",
+        phase=phase,
+        loaded_adapter_ids=adapters,
+        started_at=time.time(),
+    )
+
+
+def a_deployment(model: str = "m") -> DeploymentRecord:
+    return DeploymentRecord(deployment_id="d1", model=model, created_at=1.0, updated_at=1.0)
+
+
+async def test_what_is_put_is_seen_until_it_is_deleted(store: Store) -> None:
+    registry = Registry(store)
+    await registry.put_deployment(a_deployment())
+    await registry.put_replica(a_replica())
+    view = await registry.view()
+    assert view.deployments["d1"] == a_deployment()
+    assert view.replicas["r1"].phase is ReplicaPhase.READY
+    assert await registry.delete_deployment("d1")
+    assert not await registry.delete_deployment("d1")
+    assert (await registry.view()).deployments == {}
+
+
+async def test_caps_version_rises_only_when_what_clients_are_offered_changes(store: Store) -> None:
+    registry = Registry(store)
+    await registry.put_replica(a_replica(ReplicaPhase.STARTING))
+    before = (await registry.view()).caps_version
+    await registry.put_replica(a_replica(ReplicaPhase.READY))
+    ready = (await registry.view()).caps_version
+    assert ready > before
+    await registry.put_replica(a_replica().model_copy(update={"num_running": 3}))
+    assert (await registry.view()).caps_version == ready
+    await registry.put_replica(a_replica(ReplicaPhase.READY, "a1"))
+    loaded = (await registry.view()).caps_version
+    assert loaded > ready
+    await registry.put_adapter(
+        AdapterRecord(adapter_id="a1", model="m", name="n", rank=8, created_at=1.0)
+    )
+    published = (await registry.view()).caps_version
+    assert published > loaded
+    await registry.remove_replica("r1")
+    assert (await registry.view()).caps_version > published
+
+
+async def test_a_replica_not_seen_for_long_disappears_and_is_swept(store: Store) -> None:
+    registry = Registry(store)
+    await registry.put_replica(a_replica())
+    await store.redis.zadd(Keys.REPLICA_BEATS, {"r1": time.time() - 60})
+    assert (await registry.view()).replicas == {}
+    before = (await registry.view()).caps_version
+    assert await registry.sweep() == 1
+    assert await store.redis.hlen(Keys.REPLICAS) == 0
+    assert (await registry.view()).caps_version > before
+
+
+async def test_watch_yields_at_once_and_after_each_change(store: Store) -> None:
+    registry = Registry(store)
+    views = registry.watch()
+    assert (await anext(views)).deployments == {}
+    await registry.put_deployment(a_deployment())
+    assert "d1" in (await asyncio.wait_for(anext(views), 2)).deployments
+
+
+async def test_the_cache_follows_and_wakes_who_waits(store: Store) -> None:
+    registry = Registry(store)
+    cache = RegistryCache(registry)
+    await cache.start()
+    try:
+        waiting = asyncio.create_task(cache.changed())
+        await asyncio.sleep(0)
+        await registry.put_deployment(a_deployment())
+        assert "d1" in (await asyncio.wait_for(waiting, 3)).deployments
+        assert "d1" in cache.view.deployments
+    finally:
+        await cache.close()
+
+
+async def test_a_heartbeat_puts_at_once_and_when_told(store: Store) -> None:
+    num_put = 0
+    again = asyncio.Event()
+
+    async def put() -> None:
+        nonlocal num_put
+        num_put += 1
+        if num_put > 1:
+            again.set()
+
+    async with Heartbeat(put, every_seconds=60) as heartbeat:
+        assert num_put == 1
+        heartbeat.beat()
+        await asyncio.wait_for(again.wait(), 1)
+    assert num_put == 2
