@@ -28,14 +28,14 @@ WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist -o -name 
 ENVIRONMENT := .venv/.installed-$(DEVICE)
 # The web interface and its API document, as soon as their sources are in the checkout.
 GUI := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
-GUI_PACKAGES := $(if $(GUI),$(WEB)/node_modules/.package-lock.json)
+GUI_PACKAGES := $(if $(GUI),$(WEB)/node_modules/.installed)
 DOCUMENT := $(if $(wildcard services/gateway/openapi.py),$(WEB)/openapi.json)
 
 # First line of a recipe: says what begins, and at its end how long it took.
 step = echo "- $(1)"; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN {printf \"  $(1): %.1f s\n\", \
 	$$EPOCHREALTIME - $$begun}"' EXIT
 
-.PHONY: help setup proto run test lint types clean requirements admin-link
+.PHONY: help setup proto run test lint types faults bench admin-link token clean requirements
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
@@ -48,19 +48,28 @@ run: setup  ## start Hearth; Ctrl-C stops it
 	@exec $(BIN)/python -m services
 
 test: setup lint types  ## lint, type check, and run the unit and end-to-end tests
-	@$(if $(GUI),$(NPM) run --silent test)
+	@$(if $(GUI),$(NPM) run --silent --if-present test)
 	$(BIN)/python -m pytest -m 'not faults and not docker and not gpu and not bench'
 
 lint: $(ENVIRONMENT) $(GUI_PACKAGES)  ## style of the code
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(if $(GUI),$(NPM) run --silent lint)
+	$(if $(GUI),$(NPM) run --silent --if-present lint)
 
 types: $(ENVIRONMENT) .venv/.proto  ## strict type check
 	@$(BIN)/mypy
 
+faults: setup  ## end-to-end tests that kill processes (slow; not part of `make test`)
+	@$(BIN)/python -m pytest -m faults
+
+bench: setup  ## measure aborts and what the gateway adds, beside the raw engine (slow)
+	@$(BIN)/python -m tests.bench.abort
+
 admin-link: setup  ## print a new sign-in link for the administrator
-	@exec $(BIN)/python -m services.admin_link
+	@exec $(BIN)/python -m services.gateway.admin_link
+
+token: setup  ## print a new token for IDE plugins and scripts
+	@exec $(BIN)/python -m services.gateway.tokens --name terminal
 
 clean:  ## remove what was installed and generated; data and settings stay
 	@rm -rf .venv .boot .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -103,20 +112,20 @@ $(ENVIRONMENT): $(WANTED) $(REQ)/torch-cpu-wheel.txt $(UV)
 		--mypy_out=quiet:. --mypy_grpc_out=quiet:. $(PROTOS)
 	touch $@
 
-.venv/.openapi: $(GATEWAY_SOURCES) .venv/.proto
-	@$(BIN)/python -m services.gateway.openapi > $@.json
-	cmp -s $@.json $(WEB)/openapi.json || cp $@.json $(WEB)/openapi.json
-	touch $@
+.venv/.openapi.json: $(GATEWAY_SOURCES) .venv/.proto
+	@$(BIN)/python -m services.gateway.openapi > $@
 
 # Touched only when its content changes, so that not every change of the gateway builds the pages.
-$(WEB)/openapi.json: .venv/.openapi ;
+$(WEB)/openapi.json: .venv/.openapi.json
+	@cmp -s $< $@ || cp $< $@
 
-$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json | $(ENVIRONMENT)
+$(WEB)/node_modules/.installed: $(WEB)/package-lock.json | $(ENVIRONMENT)
 	@$(call step,npm packages of the web interface)
-	$(NPM) ci --no-fund --no-audit --loglevel error
+	$(NPM) ci --no-fund --no-audit --loglevel error >/dev/null
+	mkdir -p $(@D)
 	touch $@
 
-$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES) $(DOCUMENT)
+$(WEB)/dist/index.html: $(WEB)/node_modules/.installed $(WEB_SOURCES) $(DOCUMENT)
 	@$(call step,web interface)
 	$(NPM) run --silent build
 	touch $@

@@ -1,0 +1,26 @@
+"""One cluster for all end-to-end tests: starting vLLM takes most of a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.running import Cluster, start, stop, wait_for_line
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = start(tmp_path_factory.mktemp("data"))
+    try:
+        wait_for_line(cluster, "Hearth is ready")
+        cluster.token = cluster.command(
+            "-m", "services.gateway.tokens", "--name", "tests", "--scope", "completions"
+        )
+        cluster.admin_token = cluster.command(
+            "-m", "services.gateway.tokens", "--name", "tests-admin", "--scope", "admin"
+        )
+        yield cluster
+    finally:
+        left = stop(cluster)
+    assert not left, f"processes outlived Ctrl-C: {left}"
