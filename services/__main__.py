@@ -28,6 +28,7 @@ from services.cluster.records import DeploymentPhase
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.settings import ENV_PREFIX, load
 from services.cluster.store import Store
+from services.cluster.tasks import end
 
 SERVICES = ("inference", "gateway", "webui")
 _REDIS_START_SECONDS = 120  # a long append-only file is read back first
@@ -177,9 +178,7 @@ async def _watch(
         *(asyncio.create_task(refused(child), name=child.name) for child in children if child),
     }
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
+    await asyncio.gather(*(end(task) for task in pending))
     for task in done:
         if task.get_name() != "stop":
             say(f"{task.get_name()} cannot run: {task.result()}")

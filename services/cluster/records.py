@@ -146,7 +146,11 @@ class AdapterRecord(Record):
 
 
 class ModelRecord(Record):
-    """A model of the catalogue, as read from its files. `fim_family` is "" for none."""
+    """A model of the catalogue, as read from its files. `fim_family` is "" for none.
+
+    `host_id` is the host that has the weights, "" for every host. `kv_values_per_token` is how many
+    numbers the key-value cache keeps of each token, 0 while unknown.
+    """
 
     name: str
     origin: str
@@ -157,6 +161,7 @@ class ModelRecord(Record):
     num_parameters: int = 0
     context_tokens: int = 0
     weights_bytes: int = 0
+    kv_values_per_token: int = 0
     fim_family: str = ""
     supports_completion: bool = True
     supports_chat: bool = False

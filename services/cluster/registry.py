@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from services.cluster.errors import StoreUnavailable
+from services.cluster.errors import NotFound, StoreUnavailable
 from services.cluster.records import (
     AdapterRecord,
     DeploymentRecord,
@@ -32,12 +32,19 @@ _WATCH_BLOCK_SECONDS = 1.0
 _REFRESH_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
 
-# KEYS: records, beats or "", changes, caps_version, caps digests.
-# ARGV: id, record or "" to delete, kind, seconds to be seen or 0, caps digest.
+# KEYS: records, beats or "", changes, caps_version, caps digests, "there was a deployment".
+# ARGV: id, record or "" to delete, kind, seconds to be seen or 0, caps digest, and what must hold:
+# "" (nothing), "first" (there never was a deployment) or the record as the writer read it.
+# Answers whether it was written, and the record before.
 _PUT = """
 local now = redis.call('TIME')
 local id, record, kind, seen, digest = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local condition = ARGV[6]
 local old = redis.call('HGET', KEYS[1], id)
+if condition == 'first' then
+  if redis.call('EXISTS', KEYS[6]) == 1 or redis.call('HLEN', KEYS[1]) > 0 then return {0, old} end
+elseif condition ~= '' and condition ~= old then return {0, old} end
+if kind == 'deployment' and (record ~= '' or old) then redis.call('SET', KEYS[6], now[1], 'NX') end
 if record == '' then
   redis.call('HDEL', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
@@ -55,8 +62,10 @@ if known ~= digest then
   else redis.call('HSET', KEYS[5], field, digest) end
 end
 if old ~= record then redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'kind', kind) end
-return old
+return {1, old}
 """
+
+_GET = "return redis.call('HGET', KEYS[1], ARGV[1])"
 
 # One consistent reading. KEYS: the seven places in the order of `_VIEW_KEYS`.
 _VIEW = """
@@ -91,6 +100,7 @@ local now = tonumber(redis.call('TIME')[1])
 return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[1]))
 """
 
+_PUT_KEYS = [Keys.CHANGES, Keys.CAPS_VERSION, Keys.CAPS_DIGESTS, Keys.DEPLOYED]
 _BEATS = {Keys.REPLICAS: Keys.REPLICA_BEATS, Keys.PROCESSES: Keys.PROCESS_BEATS}
 
 R = TypeVar("R", bound=Record)
@@ -116,6 +126,29 @@ class Registry:
 
     async def put_deployment(self, record: DeploymentRecord) -> None:
         await self._put(Keys.DEPLOYMENTS, "deployment", record)
+
+    async def put_first_deployment(self, record: DeploymentRecord) -> bool:
+        """Puts it on a cluster that never had a deployment; whether it did."""
+        return (await self._put(Keys.DEPLOYMENTS, "deployment", record, "first"))[0]
+
+    async def change_deployment(
+        self, deployment_id: str, change: Callable[[DeploymentRecord], DeploymentRecord]
+    ) -> DeploymentRecord:
+        """Applies `change` to the newest record, again when another writer was faster.
+
+        Whoever wants something and the agent that answers write the same record. Raises NotFound.
+        """
+        while True:
+            old: str | None = await self._store.run(_GET, [Keys.DEPLOYMENTS], [deployment_id])
+            if old is None:
+                raise NotFound(f"There is no deployment {deployment_id}.")
+            current = DeploymentRecord.model_validate_json(old)
+            changed = change(current)
+            if changed == current:
+                return current
+            written, _ = await self._put(Keys.DEPLOYMENTS, "deployment", changed, old)
+            if written:
+                return changed
 
     async def delete_deployment(self, deployment_id: str) -> bool:
         return await self._delete(Keys.DEPLOYMENTS, "deployment", deployment_id)
@@ -192,22 +225,28 @@ class Registry:
                 return entries[-1][0]
         return last_id
 
-    async def _put(self, key: str, kind: str, record: Record) -> None:
-        await self._write(key, kind, record.record_id, record.model_dump_json(), record.caps_digest)
+    async def _put(
+        self, key: str, kind: str, record: Record, condition: str = ""
+    ) -> tuple[bool, str | None]:
+        return await self._write(
+            key, kind, record.record_id, record.model_dump_json(), record.caps_digest, condition
+        )
 
     async def _delete(self, key: str, kind: str, record_id: str) -> bool:
-        return await self._write(key, kind, record_id, "", "") is not None
+        _, old = await self._write(key, kind, record_id, "", "")
+        return old is not None
 
     async def _write(
-        self, key: str, kind: str, record_id: str, record: str, digest: str
-    ) -> str | None:
+        self, key: str, kind: str, record_id: str, record: str, digest: str, condition: str = ""
+    ) -> tuple[bool, str | None]:
+        """Whether it was written, and the record before."""
         beats = _BEATS.get(key)
-        old: str | None = await self._store.run(
+        written, old = await self._store.run(
             _PUT,
-            [key, beats or Keys.REPLICA_BEATS, Keys.CHANGES, Keys.CAPS_VERSION, Keys.CAPS_DIGESTS],
-            [record_id, record, kind, SEEN_SECONDS if beats else 0, digest],
+            [key, beats or Keys.REPLICA_BEATS, *_PUT_KEYS],
+            [record_id, record, kind, SEEN_SECONDS if beats else 0, digest, condition],
         )
-        return old
+        return bool(written), old
 
 
 def _parse(kind: type[R], values: list[str]) -> dict[str, R]:

@@ -45,6 +45,20 @@ class RegistryCache:
         await self._changed.wait()
         return self.view
 
+    async def refresh(self) -> ClusterView:
+        """The view with everything that was acknowledged before the call.
+
+        Raises StoreUnavailable.
+        """
+        self._take(await self._registry.view())
+        return self.view
+
+    def _take(self, view: ClusterView) -> None:
+        if view != self.view:
+            self.view = view
+            self._changed.set()
+            self._changed = asyncio.Event()
+
     async def _follow(self) -> None:
         answered_at = time.monotonic()
         outage_ended_at = float("-inf")
@@ -61,10 +75,7 @@ class RegistryCache:
                     replicas={**known.replicas, **fresh.replicas},
                     processes={**known.processes, **fresh.processes},
                 )
-            if view != self.view:
-                self.view = view
-                self._changed.set()
-                self._changed = asyncio.Event()
+            self._take(view)
 
 
 class Heartbeat:

@@ -42,6 +42,7 @@ class Keys:
     CAPS_DIGESTS = "hearth:caps-digests"  # hash: kind/id → what of a record that answer shows
 
     DEPLOYMENTS = "hearth:deployments"  # hash: deployment_id → DeploymentRecord
+    DEPLOYED = "hearth:deployed"  # string: when the first deployment there ever was came
     ADAPTERS = "hearth:adapters"  # hash: adapter_id → AdapterRecord
     MODELS = "hearth:models"  # hash: name → ModelRecord
     REPLICAS = "hearth:replicas"  # hash: replica_id → ReplicaRecord

@@ -1,0 +1,150 @@
+"""The gateway's HTTP application: routes, what stands around every request, errors as answers."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.cluster import VERSION
+from services.cluster.errors import BadRequest, HearthError, Internal, NotFound
+from services.cluster.log import request_id_var
+from services.gateway import auth
+from services.gateway.metrics import HTTP_SECONDS
+from services.gateway.problems import problem_answer
+from services.gateway.request_body import explain
+from services.gateway.routes import (
+    adapters,
+    chat,
+    cluster,
+    completions,
+    deployments,
+    models,
+    openapi,
+    operations,
+    pages,
+    refact,
+    session,
+    tokens,
+)
+from services.gateway.state import GatewayState, state_of
+
+log = logging.getLogger(__name__)
+
+_ROUTERS = (
+    operations.router,
+    completions.router,
+    chat.router,
+    models.router,
+    refact.router,
+    session.router,
+    tokens.router,
+    cluster.router,
+    deployments.router,
+    adapters.router,
+    openapi.router,
+    pages.router,  # last: it takes what is left
+)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class MethodNotAllowed(BadRequest):
+    http_status = 405
+    code = "method_not_allowed"
+
+
+def create_app(state: GatewayState | None = None) -> FastAPI:
+    """Without a state only its description can be used. Raises LookupError for an open route."""
+    app = FastAPI(title="Hearth", version=VERSION, openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.gateway = state
+    for router in _ROUTERS:
+        app.include_router(router)
+    if open_routes := auth.undeclared(app.routes):
+        raise LookupError(f"These routes do not say who may call them: {open_routes}.")
+    app.add_exception_handler(HearthError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_fault)
+    app.add_middleware(RequestFrame)
+    return app
+
+
+class RequestFrame:
+    """Gives every request an id, measures it, and names it in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id_var.set(request_id)
+        started = time.monotonic()
+        status = 499  # the client went away before an answer began
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, named)
+        finally:
+            route = scope.get("route")
+            path = route.path if isinstance(route, APIRoute) else "unknown"
+            seconds = time.monotonic() - started
+            HTTP_SECONDS.labels(path, scope["method"], str(status)).observe(seconds)
+            log.debug("request", extra={"path": path, "status": status, "seconds": seconds})
+
+
+def _problem(request: Request, error: HearthError) -> Response:
+    caps_version = state_of(request).view.caps_version
+    return problem_answer(error, caps_version, request.headers.get("user-agent", ""))
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HearthError)
+    return _problem(request, error)
+
+
+async def _answer_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = [{**p, "loc": p["loc"][1:] or p["loc"]} for p in error.errors()]
+    return _problem(request, BadRequest(explain(problems)))
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    """What the router refuses by itself: no such place, no such method."""
+    assert isinstance(error, HTTPException)
+    place = f"{request.method} {request.url.path[:200]}"
+    claimed = getattr(request.scope.get("route"), "path", "") != pages.EVERY_PATH
+    if error.status_code == 405 and claimed:
+        return _problem(request, MethodNotAllowed(f"There is no {place}; another method is there."))
+    if error.status_code in (404, 405):
+        return _problem(request, NotFound(f"There is no {place} here."))
+    return _problem(request, BadRequest(f"{place}: {error.detail}."))
+
+
+async def _answer_fault(request: Request, error: Exception) -> Response:
+    log.error("request failed", exc_info=error)
+    return _problem(
+        request, Internal("The gateway met a fault of its own; its log has the details.")
+    )

@@ -1,0 +1,134 @@
+"""Answers that are made while the client waits, and given up at once when it goes away.
+
+Starlette notices a closed connection only in streaming answers, and only between two writes. Here a
+watcher reads the connection beside the work, streaming or not (ASGI's http.disconnect).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from services.cluster.errors import HearthError, Internal
+from services.cluster.tasks import end
+from services.gateway.metrics import DISCONNECTS
+from services.gateway.problems import problem, problem_answer
+from services.gateway.state import state_of
+
+log = logging.getLogger(__name__)
+
+_EVENT_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": still here\n\n"
+
+
+def event(value: Any, name: str = "") -> bytes:
+    """One server-sent event with a JSON value."""
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
+
+
+class Sending:
+    """ASGI's send, which remembers whether the answer has begun and waits for nobody forever."""
+
+    def __init__(self, send: Send, write_seconds: float) -> None:
+        self._send = send
+        self._write_seconds = write_seconds
+        self.begun = False
+
+    async def __call__(self, message: Any) -> None:
+        self.begun = True
+        async with asyncio.timeout(self._write_seconds):
+            await self._send(message)
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        await self({"type": "http.response.body", "body": data, "more_body": more})
+
+
+Work = Callable[[Sending, Scope, Receive], Awaitable[None]]
+
+
+class LiveAnswer(Response):
+    """Runs `work` until it is done or the client is gone."""
+
+    def __init__(self, request: Request, work: Work) -> None:
+        self.background = None
+        self._work = work
+        self._state = state_of(request)
+        self._user_agent = request.headers.get("user-agent", "")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sending = Sending(send, self._state.settings.write_seconds)
+        work = asyncio.create_task(self._guarded(sending, scope, receive))
+        gone = asyncio.create_task(_gone(receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                DISCONNECTS.inc()
+        finally:
+            await asyncio.gather(end(work), end(gone))
+
+    async def _guarded(self, sending: Sending, scope: Scope, receive: Receive) -> None:
+        try:
+            await self._work(sending, scope, receive)
+        except HearthError as error:
+            await self._fail(error, sending, scope, receive)
+        except TimeoutError:
+            log.info("client does not read its answer; given up")
+        except Exception:
+            log.exception("request failed")
+            fault = Internal("The gateway met a fault of its own; its log has the details.")
+            await self._fail(fault, sending, scope, receive)
+
+    async def _fail(
+        self, error: HearthError, sending: Sending, scope: Scope, receive: Receive
+    ) -> None:
+        """An answer of its own before the first byte, an event (and no [DONE]) after it."""
+        caps_version = self._state.view.caps_version
+        if not sending.begun:
+            answer = problem_answer(error, caps_version, self._user_agent)
+            await answer(scope, receive, sending)
+            return
+        await sending.body(event(problem(error, caps_version)), more=False)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def json_answer(request: Request, make: Callable[[], Awaitable[Any]]) -> LiveAnswer:
+    """The JSON of what `make` returns."""
+
+    async def work(send: Sending, scope: Scope, receive: Receive) -> None:
+        value = await make()
+        await JSONResponse(value, headers={"Cache-Control": "no-store"})(scope, receive, send)
+
+    return LiveAnswer(request, work)
+
+
+def event_answer(request: Request, make: Callable[[], AsyncGenerator[bytes]]) -> LiveAnswer:
+    """The events of `make`. Nothing is sent before the first: what fails early has its status."""
+
+    async def work(send: Sending, scope: Scope, receive: Receive) -> None:
+        async with aclosing(make()) as events:
+            async for data in events:
+                if not send.begun:
+                    start = {"status": 200, "headers": _EVENT_HEADERS}
+                    await send({"type": "http.response.start", **start})
+                await send.body(data, more=True)
+        await send.body(b"", more=False)
+
+    return LiveAnswer(request, work)

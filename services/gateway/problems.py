@@ -1,0 +1,50 @@
+"""The one place where an error becomes an HTTP answer: OpenAI's `error` and Refact's `detail`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from services.cluster.errors import AdapterNotLoaded, HearthError, ModelNotFound
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+_RETRY_SECONDS = 5.0
+_REFACT_AGENT = "refact-lsp"
+
+
+def problem(error: HearthError, caps_version: int) -> dict[str, Any]:
+    """`caps_version` lets a plugin see that what it was offered has changed."""
+    default = "api_error" if error.http_status >= 500 else "invalid_request_error"
+    return {
+        "error": {
+            "message": error.message,
+            "type": _TYPES.get(error.http_status, default),
+            "param": error.param,
+            "code": error.code,
+        },
+        "detail": error.message,
+        "caps_version": caps_version,
+    }
+
+
+def problem_answer(error: HearthError, caps_version: int, user_agent: str = "") -> JSONResponse:
+    status = error.http_status
+    # Refact's agent looks for `caps_version` in a 400 and reads no other refusal.
+    if isinstance(error, ModelNotFound | AdapterNotLoaded) and user_agent.startswith(_REFACT_AGENT):
+        status = 400
+    headers = {"Cache-Control": "no-store"}
+    seconds = error.retry_after_seconds
+    if seconds is None and error.http_status in (429, 503):
+        seconds = _RETRY_SECONDS
+    if seconds is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(seconds)))
+    if error.http_status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(problem(error, caps_version), status, headers)

@@ -1,0 +1,96 @@
+"""Bodies of requests, read within bounds; what is wrong with one is told in a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from services.cluster.errors import BadRequest, PayloadTooLarge
+from services.gateway.state import state_of
+
+_MAX_PROBLEMS = 5
+
+M = TypeVar("M", bound=BaseModel)
+
+
+async def read(request: Request) -> bytes:
+    """Raises PayloadTooLarge without reading what is over the limit, BadRequest for half a body."""
+    settings = state_of(request).settings
+    max_bytes = settings.max_body_bytes
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise _too_large(max_bytes)
+    parts: list[bytes] = []
+    size_bytes = 0
+    stream = aiter(request.stream())
+    try:
+        while True:
+            async with asyncio.timeout(settings.body_seconds):
+                part = await anext(stream, None)
+            if part is None:
+                return b"".join(parts)
+            size_bytes += len(part)
+            if size_bytes > max_bytes:
+                raise _too_large(max_bytes)
+            parts.append(part)
+    except ClientDisconnect:
+        raise BadRequest("The connection ended before the body was complete.") from None
+    except TimeoutError:
+        raise BadRequest(
+            f"The body stopped coming for {settings.body_seconds:g} s before it was complete."
+        ) from None
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """A JSON object, strictly: UTF-8, no NaN, no bottomless nesting."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from None
+    except RecursionError:
+        raise BadRequest("The body is nested too deeply to be a request.") from None
+    if not isinstance(value, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return value
+
+
+def parse(kind: type[M], values: dict[str, Any]) -> M:
+    """Null stands for absent. Unknown fields are ignored."""
+    try:
+        return kind.model_validate({name: v for name, v in values.items() if v is not None})
+    except ValidationError as error:
+        raise BadRequest(explain(error.errors()), param=_field(error)) from None
+
+
+async def read_json(request: Request, kind: type[M]) -> M:
+    return parse(kind, decode(await read(request)))
+
+
+def explain(problems: Iterable[Mapping[str, Any]]) -> str:
+    """One sentence for each of pydantic's problems, the field first."""
+    sentences = []
+    for problem in itertools.islice(problems, _MAX_PROBLEMS):
+        place = ".".join(str(part) for part in problem["loc"] if not _is_branch(part))
+        text = problem["msg"].removeprefix("Value error, ")
+        sentences.append(f"{place or 'The request'}: {text}".rstrip(".") + ".")
+    return " ".join(dict.fromkeys(sentences))
+
+
+def _is_branch(part: int | str) -> bool:
+    """Pydantic names the branch of a union in the path; it means nothing to a client."""
+    return isinstance(part, str) and ("[" in part or part in {"str", "int", "nullable"})
+
+
+def _field(error: ValidationError) -> str | None:
+    place = error.errors()[0]["loc"]
+    return str(place[0]) if place else None
+
+
+def _too_large(max_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is larger than {max_bytes // 1024} KiB, the limit here.")

@@ -1,0 +1,156 @@
+"""/api/v1/adapters: published LoRAs, also those that were trained elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, BinaryIO
+
+from fastapi import APIRouter, Depends, File, Form, UploadFile
+from starlette.requests import Request
+
+from services.cluster.errors import BadRequest, Conflict, NotFound, PayloadTooLarge
+from services.cluster.pb.v1 import artifacts_pb2 as pb
+from services.cluster.records import AdapterRecord
+from services.gateway.auth import ADMIN, Caller
+from services.gateway.state import state_of
+from services.gateway.views import AdapterView
+
+router = APIRouter(prefix="/api/v1/adapters", tags=["adapters"])
+Administrator = Annotated[Caller, Depends(ADMIN)]
+
+_CHUNK_BYTES = 1024 * 1024
+_CONFIG = "adapter_config.json"
+_WEIGHTS = "adapter_model.safetensors"
+_MAX_CONFIG_BYTES = 1024 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def bounded_upload(request: Request) -> None:
+    """Runs before the body is read, which then cannot be longer than it says."""
+    length = request.headers.get("content-length", "")
+    limit = state_of(request).settings.max_adapter_bytes
+    if not length.isdigit():
+        raise BadRequest("An upload must say its size in the header Content-Length.")
+    if int(length) > limit:
+        raise PayloadTooLarge(
+            f"The upload has {int(length)} bytes; HEARTH_MAX_ADAPTER_BYTES allows {limit}."
+        )
+
+
+@router.get("")
+async def list_adapters(request: Request, caller: Administrator) -> list[AdapterView]:
+    """Newest first."""
+    records = state_of(request).view.adapters.values()
+    newest_first = sorted(records, key=lambda record: -record.created_at)
+    return [AdapterView.of(record) for record in newest_first]
+
+
+@router.post("", status_code=201, dependencies=[Depends(ADMIN), Depends(bounded_upload)])
+async def publish_adapter(
+    request: Request,
+    caller: Administrator,
+    model: Annotated[str, Form(description="The base that it was trained on.")],
+    name: Annotated[str, Form(description="Letters, digits, dots, dashes, underscores.")],
+    adapter_config: Annotated[UploadFile, File(alias=_CONFIG)],
+    adapter_model: Annotated[UploadFile, File(alias=_WEIGHTS)],
+) -> AdapterView:
+    """A LoRA as peft saves it: adapter_config.json and adapter_model.safetensors."""
+    state = state_of(request)
+    if model not in state.view.models:
+        known = ", ".join(state.view.models) or "none yet"
+        raise BadRequest(f"There is no model {model[:200]!r}; there is {known}.", param="model")
+    if not _NAME.fullmatch(name):
+        raise BadRequest(
+            f"{name[:100]!r} is no adapter name: 1 to 64 letters, digits, dots, dashes and"
+            " underscores, beginning with a letter or digit.",
+            param="name",
+        )
+    rank = rank_of(await adapter_config.read(_MAX_CONFIG_BYTES))
+    record = AdapterRecord(
+        adapter_id=f"{name}-{secrets.token_hex(3)}",
+        model=model,
+        name=name,
+        team_id=caller.team_id,
+        rank=rank,
+        created_at=time.time(),
+    )
+    files = {_CONFIG: adapter_config.file, _WEIGHTS: adapter_model.file}
+    manifest = await asyncio.to_thread(_manifest, record, files)
+    await state.upstream.put_artifact(state.agent_address, _parts(manifest, files))
+    await state.registry.put_adapter(record)
+    await state.cache.refresh()
+    return AdapterView.of(record)
+
+
+@router.delete("/{adapter_id}", status_code=204)
+async def withdraw_adapter(request: Request, adapter_id: str, caller: Administrator) -> None:
+    """No request can name it any more. Refused while a deployment keeps it loaded."""
+    state = state_of(request)
+    view = await state.cache.refresh()
+    for deployment in view.deployments.values():
+        if adapter_id in deployment.adapter_ids:
+            raise Conflict(
+                f"The deployment {deployment.deployment_id} keeps {adapter_id} loaded;"
+                " take it out there first."
+            )
+    if not await state.registry.delete_adapter(adapter_id):
+        raise NotFound(f"There is no adapter {adapter_id[:100]}.")
+    await state.cache.refresh()
+
+
+def rank_of(config_json: bytes) -> int:
+    """Raises BadRequest for what is no LoRA's adapter_config.json."""
+    try:
+        config: Any = json.loads(config_json)
+    except (ValueError, RecursionError):
+        raise BadRequest(f"{_CONFIG} is not JSON.", param=_CONFIG) from None
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise BadRequest(f"{_CONFIG} must be peft's, of type LORA.", param=_CONFIG)
+    rank = config.get("r")
+    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
+        raise BadRequest(f"{_CONFIG} must name the rank r, at least 1.", param=_CONFIG)
+    return rank
+
+
+def _manifest(record: AdapterRecord, files: Mapping[str, BinaryIO]) -> pb.ArtifactManifest:
+    described = []
+    for path, file in files.items():
+        sha256 = hashlib.sha256()
+        for data in _blocks(file):
+            sha256.update(data)
+        described.append(
+            pb.ArtifactFile(path=path, size_bytes=file.tell(), sha256=sha256.hexdigest())
+        )
+    return pb.ArtifactManifest(
+        schema_version=1,
+        kind=pb.ARTIFACT_KIND_ADAPTER,
+        artifact_id=record.adapter_id,
+        team_id=record.team_id,
+        project_id=record.project_id,
+        files=described,
+        labels={"model": record.model, "name": record.name},
+    )
+
+
+def _parts(
+    manifest: pb.ArtifactManifest, files: Mapping[str, BinaryIO]
+) -> Iterator[pb.PutArtifactRequest]:
+    yield pb.PutArtifactRequest(manifest=manifest)
+    for path, file in files.items():
+        offset_bytes = 0
+        for data in _blocks(file):
+            chunk = pb.ArtifactChunk(path=path, offset_bytes=offset_bytes, data=data)
+            yield pb.PutArtifactRequest(chunk=chunk)
+            offset_bytes += len(data)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while data := file.read(_CHUNK_BYTES):
+        yield data

@@ -1,0 +1,64 @@
+"""GET /v1/models: what a request may name as its model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from services.cluster.errors import ModelNotFound
+from services.gateway.auth import MODELS_READ, Caller
+from services.gateway.routing import AUTO, Offer, offers
+from services.gateway.state import state_of
+
+router = APIRouter()
+Reader = Annotated[Caller, Depends(MODELS_READ)]
+
+
+@router.get("/v1/models")
+async def list_models(request: Request, caller: Reader) -> Response:
+    """Bases, `MODEL:auto`, and adapters that are loaded. The default comes first."""
+    state = state_of(request)
+    return JSONResponse(
+        {
+            "object": "list",
+            "data": _models(offers(state.view, caller.team_id)),
+            "caps_version": state.view.caps_version,
+        }
+    )
+
+
+@router.get("/v1/models/{name:path}")
+async def get_model(request: Request, name: str, caller: Reader) -> Response:
+    state = state_of(request)
+    for model in _models(offers(state.view, caller.team_id)):
+        if model["id"] == name:
+            return JSONResponse({**model, "caps_version": state.view.caps_version})
+    raise ModelNotFound(f"There is no model {name[:200]!r}; GET /v1/models lists them.")
+
+
+def _models(found: list[Offer]) -> list[dict[str, Any]]:
+    models = []
+    for offer in found:
+        models.append(_model(offer, offer.base.name, ""))
+        models.append(_model(offer, f"{offer.base.model}:{AUTO}", offer.auto.name))
+        models += [_model(offer, target.name, offer.base.name) for _, target in offer.adapters]
+    return models
+
+
+def _model(offer: Offer, name: str, parent: str) -> dict[str, Any]:
+    """`parent`: the base of an adapter, what `auto` means now, "" for a base."""
+    replica = offer.replica
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(replica.started_at),
+        "owned_by": "hearth",
+        "root": offer.base.model,
+        "parent": parent or None,
+        "max_model_len": replica.context_tokens,
+        "completion": replica.embedding_size == 0,
+        "chat": replica.supports_chat,
+    }

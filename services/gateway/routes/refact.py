@@ -1,0 +1,48 @@
+"""What the Refact plugin's agent asks before it completes: caps and tokenizers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from services.cluster.errors import NotFound
+from services.cluster.records import ReplicaPhase
+from services.gateway.auth import ANYBODY, MODELS_READ, Caller
+from services.gateway.refact_caps import new_caps, old_caps, reads_new_form, tokenizer_name
+from services.gateway.routing import offers
+from services.gateway.state import state_of
+
+router = APIRouter()
+Reader = Annotated[Caller, Depends(MODELS_READ)]
+
+
+@router.get("/refact-caps")
+async def caps(request: Request, caller: Reader) -> Response:
+    """The form that the agent's version reads."""
+    view = state_of(request).view
+    form = new_caps if reads_new_form(request.headers.get("user-agent", "")) else old_caps
+    return JSONResponse(form(offers(view, caller.team_id), view.caps_version))
+
+
+@router.get("/coding_assistant_caps.json")
+async def caps_of_old_agents(request: Request, caller: Reader) -> Response:
+    view = state_of(request).view
+    return JSONResponse(old_caps(offers(view, caller.team_id), view.caps_version))
+
+
+@router.get("/tokenizer/{name:path}")
+async def tokenizer(
+    request: Request, name: str, caller: Annotated[Caller, Depends(ANYBODY)]
+) -> Response:
+    """tokenizer.json of a model, whose name is written with "--" or "/" and without an adapter."""
+    state = state_of(request)
+    wanted = tokenizer_name(name.partition(":")[0])
+    for replica in state.view.replicas.values():
+        if tokenizer_name(replica.model) == wanted and replica.phase is ReplicaPhase.READY:
+            if replica.model not in state.tokenizers:
+                state.tokenizers[replica.model] = await state.upstream.tokenizer(replica)
+            return Response(state.tokenizers[replica.model], media_type="application/json")
+    raise NotFound(f"No model {name[:200]!r} is being served, so there is no tokenizer for it.")

@@ -1,0 +1,56 @@
+"""/api/v1/tokens: everybody makes and revokes their own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+
+from services.cluster.errors import NotFound, PermissionDenied
+from services.cluster.identity import Scope
+from services.gateway.auth import SIGNED_IN, Caller
+from services.gateway.state import state_of
+from services.gateway.views import CreatedToken, TokenView
+
+router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"])
+Owner = Annotated[Caller, Depends(SIGNED_IN)]
+
+
+class NewToken(BaseModel):
+    """`expires_at` in unix seconds, 0 for never."""
+
+    name: str = Field(min_length=1, max_length=100)
+    scopes: list[Scope] = Field([Scope.COMPLETIONS], min_length=1)
+    expires_at: float = Field(0, ge=0)
+
+
+@router.get("")
+async def list_tokens(request: Request, caller: Owner) -> list[TokenView]:
+    """The caller's own, newest first."""
+    records = await state_of(request).identity.list_tokens(caller.user_id)
+    return [TokenView.of(record) for record in records]
+
+
+@router.post("", status_code=201)
+async def create_token(request: Request, body: NewToken, caller: Owner) -> CreatedToken:
+    """The only time that the token itself is shown."""
+    if missing := set(body.scopes) - caller.scopes:
+        raise PermissionDenied(
+            f"You do not have the scope {', '.join(sorted(missing))}, so your token can not."
+        )
+    text, record = await state_of(request).identity.create_token(
+        caller.user_id, body.name, frozenset(body.scopes), body.expires_at
+    )
+    return CreatedToken(**TokenView.of(record).model_dump(), token=text)
+
+
+@router.delete("/{token_id}", status_code=204)
+async def revoke_token(request: Request, token_id: str, caller: Owner) -> None:
+    """Refused everywhere within a second."""
+    identity = state_of(request).identity
+    mine = {record.token_id for record in await identity.list_tokens(caller.user_id)}
+    if token_id not in mine:
+        raise NotFound(f"You have no token {token_id[:100]}.")
+    await identity.revoke_token(token_id)

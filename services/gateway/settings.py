@@ -1,0 +1,45 @@
+"""Settings of the gateway."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from services.cluster.settings import ClusterSettings
+
+MIB = 1024**2
+
+
+class GatewaySettings(ClusterSettings):
+    host: str = Field("127.0.0.1", description="Address that HTTP clients reach the gateway at.")
+    port: int = Field(8008, ge=1, le=65535, description="Port that HTTP clients reach it at.")
+    open_completions: bool = Field(
+        False, description="Answers completions and chat without a token, as on a trusted network."
+    )
+    secure_cookies: bool = Field(
+        False, description="Marks the session cookie Secure: set it when a proxy speaks HTTPS."
+    )
+    auth_stale_seconds: float = Field(
+        600, gt=0, description="How long tokens are taken as last known while Redis is away."
+    )
+    max_body_bytes: int = Field(
+        4 * MIB, ge=1024, description="Longest request body, but for uploads."
+    )
+    max_adapter_bytes: int = Field(2048 * MIB, ge=1024, description="Longest upload of an adapter.")
+    body_seconds: float = Field(
+        60, gt=0, description="Longest silence within the body of a request."
+    )
+    first_token_seconds: float = Field(
+        120, gt=0, description="Longest wait for the first token, the engine's queue included."
+    )
+    next_token_seconds: float = Field(
+        60, gt=0, description="Longest wait between two messages of the engine."
+    )
+    write_seconds: float = Field(
+        60, gt=0, description="Longest wait for a client that does not read its answer."
+    )
+    drain_seconds: float = Field(
+        10, ge=0, description="Time that open answers have to end when the gateway is stopped."
+    )
+    adapter_wait_seconds: float = Field(
+        60, gt=0, le=120, description="Longest wait for replicas to load or unload an adapter."
+    )

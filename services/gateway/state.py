@@ -1,0 +1,103 @@
+"""What the gateway holds while it runs. All of it can be lost: the rest of the cluster has it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from starlette.requests import HTTPConnection
+
+from services.cluster.devices import Devices
+from services.cluster.errors import Unavailable
+from services.cluster.identity import Identity
+from services.cluster.registry import ClusterView, Registry
+from services.cluster.registry_cache import RegistryCache
+from services.cluster.store import Store
+from services.cluster.tasks import end
+from services.cluster.token_table import TokenTable
+from services.gateway.sessions import Sessions
+from services.gateway.settings import GatewaySettings
+from services.gateway.upstream import Upstream
+
+_PAGE_SECONDS = 10.0
+
+
+@dataclass
+class GatewayState:
+    settings: GatewaySettings
+    registry: Registry
+    cache: RegistryCache
+    tokens: TokenTable
+    identity: Identity
+    sessions: Sessions
+    devices: Devices
+    upstream: Upstream
+    pages: httpx.AsyncClient
+    tokenizers: dict[str, bytes] = field(default_factory=dict)
+    started_at: float = field(default_factory=time.time)
+
+    @property
+    def agent_address(self) -> str:
+        """Of the head's inference agent. Raises Unavailable while there is none."""
+        for process in self.view.processes.values():
+            if process.service == "inference" and process.status == "ready":
+                return process.address
+        raise Unavailable("The inference service is not up.", retry_after_seconds=2)
+
+    @property
+    def view(self) -> ClusterView:
+        return self.cache.view
+
+
+def state_of(connection: HTTPConnection) -> GatewayState:
+    state: GatewayState = connection.app.state.gateway
+    return state
+
+
+@asynccontextmanager
+async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState]:
+    """Connects, loads tokens and registry, and only then yields."""
+    store = await Store.connect(settings.redis_url)
+    registry = Registry(store)
+    identity = Identity(store)
+    await identity.ensure_admin()
+    state = GatewayState(
+        settings=settings,
+        registry=registry,
+        cache=RegistryCache(registry),
+        tokens=TokenTable(store),
+        identity=identity,
+        sessions=Sessions(identity),
+        devices=Devices(store),
+        upstream=Upstream(settings),
+        # Inside the cluster: no proxy of the environment stands between.
+        pages=httpx.AsyncClient(trust_env=False, timeout=_PAGE_SECONDS),
+    )
+    following = None
+    try:
+        await state.tokens.start()
+        await state.cache.start()
+        following = asyncio.create_task(_forget_the_gone(state), name="forget-the-gone")
+        yield state
+    finally:
+        await end(following)
+        await state.cache.close()
+        await state.tokens.close()
+        await state.upstream.close()
+        await state.pages.aclose()
+        await store.close()
+
+
+async def _forget_the_gone(state: GatewayState) -> None:
+    """Lets go of what belongs to processes and replicas that are not there any more."""
+    while True:
+        view = await state.cache.changed()
+        replicas = {replica.address for replica in view.replicas.values()}
+        processes = {process.address for process in view.processes.values()}
+        await state.upstream.forget_others(replicas | processes)
+        for model in state.tokenizers.keys() - {r.model for r in view.replicas.values()}:
+            del state.tokenizers[model]

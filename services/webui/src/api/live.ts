@@ -1,0 +1,72 @@
+import { useEffect, useState } from "react";
+import { queryClient } from "./client";
+import { type ClusterState, clusterQuery, sessionQuery } from "./queries";
+
+export type LiveStatus = "connecting" | "live" | "reconnecting";
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 8_000;
+// A browser allows six connections to a server: pages that nobody looks at must not hold them.
+const HIDDEN_MS = 30_000;
+
+/**
+ * Keeps one subscription to the cluster's events and puts each state into the query cache.
+ * Used once, by the shell.
+ */
+export function useLiveCluster(): LiveStatus {
+  const [status, setStatus] = useState<LiveStatus>("connecting");
+  useEffect(() => subscribe(setStatus), []);
+  return status;
+}
+
+function subscribe(report: (status: LiveStatus) => void): () => void {
+  let source: EventSource | null = null;
+  let timer: number | undefined;
+  let pauseMs = FIRST_PAUSE_MS;
+
+  function open() {
+    close();
+    source = new EventSource("/api/v1/events");
+    source.addEventListener("cluster", (event: MessageEvent<string>) => {
+      pauseMs = FIRST_PAUSE_MS;
+      report("live");
+      queryClient.setQueryData(clusterQuery.queryKey, JSON.parse(event.data) as ClusterState);
+    });
+    source.onerror = () => {
+      report("reconnecting");
+      close();
+      timer = window.setTimeout(open, pauseMs);
+      pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+      // An EventSource does not tell why it failed: this does when the session has ended.
+      void queryClient
+        .fetchQuery({ ...sessionQuery, retry: false, staleTime: 0 })
+        .catch(() => null);
+    };
+  }
+
+  function close() {
+    window.clearTimeout(timer);
+    source?.close();
+    source = null;
+  }
+
+  function followVisibility() {
+    if (document.hidden) {
+      window.clearTimeout(timer);
+      timer = window.setTimeout(close, HIDDEN_MS);
+    } else if (source === null) {
+      open();
+    } else {
+      window.clearTimeout(timer);
+    }
+  }
+
+  open();
+  document.addEventListener("visibilitychange", followVisibility);
+  window.addEventListener("online", open);
+  return () => {
+    close();
+    document.removeEventListener("visibilitychange", followVisibility);
+    window.removeEventListener("online", open);
+  };
+}

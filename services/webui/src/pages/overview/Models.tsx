@@ -1,0 +1,69 @@
+import { Badge, Group } from "@mantine/core";
+import { IconBox } from "@tabler/icons-react";
+import type { Deployment, Model } from "../../api/queries";
+import { EmptyState } from "../../parts/EmptyState";
+import { bytes, integer, parameters } from "../../parts/format";
+import { RecordLine } from "../../parts/RecordLine";
+import { Row, Surface } from "../../parts/Surface";
+
+const ABILITIES = [
+  ["supports_completion", "completion"],
+  ["fim_family", "fill in the middle"],
+  ["supports_chat", "chat"],
+  ["supports_embeddings", "embeddings"],
+  ["supports_finetune", "fine-tune"],
+] as const;
+
+/** The catalogue: what could be deployed. */
+export function Models({ models, deployments }: { models: Model[]; deployments: Deployment[] }) {
+  if (models.length === 0) {
+    return (
+      <Surface>
+        <EmptyState icon={<IconBox />} title="The catalogue is empty">
+          Models appear here when the inference service has read their files.
+        </EmptyState>
+      </Surface>
+    );
+  }
+  return (
+    <Surface>
+      {models.map((model) => (
+        <Row key={model.name}>
+          <RecordLine
+            name={model.name}
+            facts={[
+              model.num_parameters > 0 && `${parameters(model.num_parameters)} parameters`,
+              model.weights_bytes > 0 && bytes(model.weights_bytes),
+              model.context_tokens > 0 && `context ${integer(model.context_tokens)} tokens`,
+              model.licence,
+            ]}
+            aside={
+              <Abilities
+                model={model}
+                deployed={deployments.some((deployment) => deployment.model === model.name)}
+              />
+            }
+            wideAside
+          />
+        </Row>
+      ))}
+    </Surface>
+  );
+}
+
+function Abilities({ model, deployed }: { model: Model; deployed: boolean }) {
+  return (
+    <Group gap={6}>
+      {ABILITIES.filter(([field]) => model[field]).map(([field, word]) => (
+        <Badge key={field} variant="default" tt="none" fw={500}>
+          {word}
+        </Badge>
+      ))}
+      {deployed && (
+        <Badge variant="light" color="teal" tt="none">
+          deployed
+        </Badge>
+      )}
+    </Group>
+  );
+}

@@ -1,0 +1,47 @@
+import { Skeleton, Stack } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { clusterQuery } from "../../api/queries";
+import { Page, Section } from "../../parts/Page";
+import { ProblemAlert } from "../../parts/ProblemAlert";
+import { Deployments } from "./Deployments";
+import { Devices } from "./Devices";
+import { EngineState } from "./EngineState";
+import { Models } from "./Models";
+import { Services } from "./Services";
+
+export default function OverviewPage() {
+  const { data: cluster, error, refetch } = useQuery(clusterQuery);
+  return (
+    <Page title="Overview" about="What runs on this cluster, as it happens.">
+      {cluster ? (
+        <>
+          <EngineState cluster={cluster} />
+          <Section title="Deployments">
+            <Deployments deployments={cluster.deployments} adapters={cluster.adapters} />
+          </Section>
+          <Section title="Devices">
+            <Devices devices={cluster.devices} />
+          </Section>
+          <Section title="Models">
+            <Models models={cluster.models} deployments={cluster.deployments} />
+          </Section>
+          <Section title="Services">
+            <Services processes={cluster.processes} />
+          </Section>
+        </>
+      ) : error ? (
+        <ProblemAlert
+          title="The state of the cluster is not known"
+          error={error}
+          onRetry={() => void refetch()}
+        />
+      ) : (
+        <Stack aria-label="Loading" role="status">
+          <Skeleton height={96} radius="lg" />
+          <Skeleton height={180} radius="lg" />
+          <Skeleton height={140} radius="lg" />
+        </Stack>
+      )}
+    </Page>
+  );
+}

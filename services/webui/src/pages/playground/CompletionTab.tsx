@@ -1,0 +1,113 @@
+import { Alert, Button, Group, Kbd, Stack, Text } from "@mantine/core";
+import { useSessionStorage } from "@mantine/hooks";
+import { IconPlayerPlay, IconPlayerStop } from "@tabler/icons-react";
+import { streamCompletion } from "../../api/generation";
+import { FillEditor } from "./FillEditor";
+import { Outcome } from "./Outcome";
+import { type Parameters, unescaped } from "./parameters";
+import { useGeneration } from "./useGeneration";
+
+const BEFORE = 'def mean(values):\n    """The arithmetic mean; 0.0 for no values."""\n    ';
+const AFTER = "\n\n\nprint(mean([1, 2, 3]))\n";
+
+interface TabProps {
+  parameters: Parameters;
+  model: string;
+  /** Why nothing can be asked now, or null. */
+  hindrance: string | null;
+}
+
+export function CompletionTab({ parameters, model, hindrance }: TabProps) {
+  const [draft, setDraft] = useSessionStorage({
+    key: "hearth-playground-draft",
+    defaultValue: { text: BEFORE + AFTER, cursor: BEFORE.length },
+  });
+  const { generation, start, cancel, clear } = useGeneration();
+  const busy = generation?.status === "running";
+  const inserted = generation?.text ?? "";
+
+  function complete() {
+    if (busy || hindrance) {
+      return;
+    }
+    const { text, cursor } = inserted ? kept() : draft;
+    const stop = parameters.stop.map(unescaped);
+    const suffix = text.slice(cursor);
+    const request = {
+      model,
+      prompt: text.slice(0, cursor),
+      ...(suffix.trim() && { suffix }),
+      max_tokens: parameters.maxTokens,
+      temperature: parameters.temperature,
+      ...(stop.length > 0 && { stop }),
+    };
+    void start((signal) => streamCompletion(request, signal));
+  }
+
+  function kept() {
+    const { text, cursor } = draft;
+    const next = {
+      text: text.slice(0, cursor) + inserted + text.slice(cursor),
+      cursor: cursor + inserted.length,
+    };
+    setDraft(next);
+    clear();
+    return next;
+  }
+
+  return (
+    <Stack gap="md">
+      <FillEditor
+        text={draft.text}
+        cursor={draft.cursor}
+        inserted={inserted}
+        busy={busy}
+        onChange={(text, cursor) => {
+          clear();
+          setDraft({ text, cursor });
+        }}
+        onCursor={(cursor) => setDraft((old) => ({ ...old, cursor }))}
+        onSubmit={complete}
+        onKeep={kept}
+        onDrop={busy ? cancel : clear}
+      />
+      {hindrance && <Alert color="blue">{hindrance}</Alert>}
+      <Group gap="sm">
+        {busy ? (
+          <Button
+            variant="default"
+            leftSection={<IconPlayerStop size={16} aria-hidden />}
+            onClick={cancel}
+          >
+            Stop
+          </Button>
+        ) : (
+          <Button
+            leftSection={<IconPlayerPlay size={16} aria-hidden />}
+            onClick={complete}
+            disabled={hindrance !== null}
+          >
+            Complete
+          </Button>
+        )}
+        {inserted && !busy ? (
+          <>
+            <Button variant="default" onClick={kept}>
+              Keep
+            </Button>
+            <Button variant="subtle" color="gray" onClick={clear}>
+              Drop
+            </Button>
+          </>
+        ) : (
+          <Text size="sm" c="dimmed" visibleFrom="sm">
+            <Kbd size="xs">Ctrl</Kbd> <Kbd size="xs">Enter</Kbd> completes at the cursor
+            {busy ? ", " : "; then "}
+            <Kbd size="xs">Tab</Kbd> keeps, <Kbd size="xs">Esc</Kbd> drops
+          </Text>
+        )}
+      </Group>
+      {generation && <Outcome generation={generation} />}
+    </Stack>
+  );
+}

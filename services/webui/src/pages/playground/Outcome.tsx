@@ -1,0 +1,62 @@
+import { Group, Text } from "@mantine/core";
+import { integer } from "../../parts/format";
+import { ProblemAlert } from "../../parts/ProblemAlert";
+import { type Generation, tokensPerSecond } from "./useGeneration";
+
+const ENDINGS: Record<string, string> = {
+  length: "ended at the longest answer",
+  stop: "ended by itself",
+};
+
+function facts(generation: Generation): [string, string][] {
+  const { firstTextSeconds, numTokens, engine, model } = generation;
+  const rate = tokensPerSecond(generation);
+  const found: [string, string | null][] = [
+    ["First token", firstTextSeconds === null ? null : `${firstTextSeconds.toFixed(2)} s`],
+    ["Speed", rate === null ? null : `${rate.toFixed(1)} tokens/s`],
+    ["Length", numTokens === null ? null : `${integer(numTokens)} tokens`],
+    ["Engine", engine],
+    ["Answered by", model],
+  ];
+  return found.filter((fact): fact is [string, string] => fact[1] !== null);
+}
+
+function ending(generation: Generation): string {
+  switch (generation.status) {
+    case "running":
+      return generation.text ? "Answering" : "Waiting for the first token";
+    case "cancelled":
+      return "Stopped";
+    case "failed":
+      return "Broken off";
+    case "done":
+      if (!generation.text) {
+        return "The model added nothing here";
+      }
+      return `Done: ${ENDINGS[generation.finishReason ?? ""] ?? "complete"}`;
+  }
+}
+
+/** How an answer went: state, times, speed, and who gave it. */
+export function Outcome({ generation }: { generation: Generation }) {
+  return (
+    <>
+      {generation.problem && (
+        <ProblemAlert title="The answer could not be completed" error={generation.problem} />
+      )}
+      <Group gap={0} style={{ gap: "4px 20px" }} align="baseline" data-testid="outcome">
+        <Text size="sm" fw={600} role="status">
+          {ending(generation)}
+        </Text>
+        {facts(generation).map(([name, value]) => (
+          <Text key={name} size="sm" style={{ overflowWrap: "anywhere" }}>
+            <Text span size="sm" c="dimmed">
+              {name}{" "}
+            </Text>
+            {value}
+          </Text>
+        ))}
+      </Group>
+    </>
+  );
+}

@@ -1,0 +1,59 @@
+import { NumberInput, Select, SimpleGrid, TagsInput } from "@mantine/core";
+import type { Parameters } from "./parameters";
+
+interface ParameterPanelProps {
+  parameters: Parameters;
+  model: string;
+  models: string[];
+  withStop: boolean;
+  onChange: (parameters: Parameters) => void;
+}
+
+export function ParameterPanel(props: ParameterPanelProps) {
+  const { parameters, onChange } = props;
+  const set = (change: Partial<Parameters>) => onChange({ ...parameters, ...change });
+  return (
+    <SimpleGrid cols={{ base: 1, xs: 2, lg: 1 }} spacing="md">
+      <Select
+        label="Model"
+        description="NAME:auto picks the best adapter that is loaded"
+        data={props.models}
+        value={props.model || null}
+        placeholder="None is ready"
+        disabled={props.models.length === 0}
+        allowDeselect={false}
+        onChange={(model) => set({ model: model ?? "" })}
+      />
+      <NumberInput
+        label="Longest answer"
+        description="In tokens"
+        min={1}
+        max={4096}
+        clampBehavior="strict"
+        value={parameters.maxTokens}
+        onChange={(value) => set({ maxTokens: Number(value) || 1 })}
+      />
+      <NumberInput
+        label="Temperature"
+        description="0 always answers the same"
+        min={0}
+        max={2}
+        step={0.1}
+        decimalScale={2}
+        clampBehavior="strict"
+        value={parameters.temperature}
+        onChange={(value) => set({ temperature: Number(value) || 0 })}
+      />
+      {props.withStop && (
+        <TagsInput
+          label="Stop texts"
+          description="The answer ends before one of them; \n is a new line"
+          placeholder={parameters.stop.length === 0 ? "Type one and press Enter" : ""}
+          maxTags={4}
+          value={parameters.stop}
+          onChange={(stop) => set({ stop })}
+        />
+      )}
+    </SimpleGrid>
+  );
+}

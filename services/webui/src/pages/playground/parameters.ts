@@ -1,0 +1,30 @@
+import { useSessionStorage } from "@mantine/hooks";
+
+export interface Parameters {
+  /** "" for the first that is offered. */
+  model: string;
+  maxTokens: number;
+  temperature: number;
+  /** As typed: \n and \t stand for the characters. */
+  stop: string[];
+}
+
+const FIRST: Parameters = { model: "", maxTokens: 64, temperature: 0.2, stop: [] };
+
+/** Kept while the browser's tab lives, so that a look at another page loses no input. */
+export const useParameters = () =>
+  useSessionStorage<Parameters>({ key: "hearth-playground-parameters", defaultValue: FIRST });
+
+const ESCAPES: Record<string, string> = { n: "\n", t: "\t", "\\": "\\" };
+
+/** What a person typed as a stop text, such as `\n\n`, as the text that is meant. */
+export const unescaped = (typed: string): string =>
+  typed.replace(/\\([nt\\])/g, (_, letter: string) => ESCAPES[letter] ?? letter);
+
+/** The model to ask: the one that was chosen while it is offered, else the one that adapts itself. */
+export function chosenModel(chosen: string, offered: readonly string[]): string {
+  if (offered.includes(chosen)) {
+    return chosen;
+  }
+  return offered.find((name) => name.endsWith(":auto")) ?? offered[0] ?? "";
+}

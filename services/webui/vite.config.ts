@@ -1,0 +1,11 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+// `npm run dev` shows the sources as they are edited, on the API of a running Hearth.
+const hearth = process.env.HEARTH_URL ?? "http://127.0.0.1:8008";
+
+export default defineConfig({
+  plugins: [react()],
+  build: { target: "es2023", assetsInlineLimit: 0, reportCompressedSize: false },
+  server: { proxy: { "/api": hearth, "/v1": hearth } },
+});

@@ -1,0 +1,157 @@
+"""Who may do what: every route says so, and is held to it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+from services.cluster.identity import Identity, Scope
+from services.cluster.settings import ClusterSettings
+from services.cluster.store import Store
+from services.gateway import auth
+from services.gateway.app import create_app
+from tests.gateway.conftest import EchoReplica, Gateway, gateway_settings, serving
+
+PUBLIC = {
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/tokenizer/{name:path}",
+    "/api/v1/session",  # signing in
+    "/api/v1/openapi.json",
+    "/{path:path}",  # the web interface
+}
+
+
+def test_every_route_declares_its_scope() -> None:
+    assert auth.undeclared(create_app().routes) == []
+
+
+def test_a_route_without_a_scope_is_found() -> None:
+    router = APIRouter()
+
+    @router.get("/open")
+    async def leak() -> None: ...
+
+    app = FastAPI(openapi_url=None)
+    app.include_router(router)
+    assert "/open" in auth.undeclared(app.routes)
+
+
+def test_public_routes_are_the_known_ones() -> None:
+    public = {
+        route.path
+        for route in create_app().routes
+        if isinstance(route, APIRoute)
+        and any(dependency.call is auth.ANYBODY for dependency in route.dependant.dependencies)
+    }
+    assert public == PUBLIC
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("POST", "/v1/completions", Scope.MODELS_READ),
+        ("GET", "/api/v1/tokens", Scope.COMPLETIONS),
+        ("GET", "/api/v1/cluster", Scope.COMPLETIONS),
+        ("GET", "/api/v1/events", Scope.COMPLETIONS),
+        ("POST", "/api/v1/adapters", Scope.COMPLETIONS),
+        ("PUT", "/api/v1/deployments/d/adapters/a", Scope.COMPLETIONS),
+    ],
+)
+async def test_without_the_scope_it_is_refused(
+    gateway: Gateway, method: str, path: str, scope: Scope
+) -> None:
+    async with gateway.client(scope) as client:
+        answer = await client.request(method, path)
+    assert answer.status_code == 403
+    assert "scope" in answer.json()["detail"]
+    async with gateway.client(None) as client:
+        answer = await client.request(method, path)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_wrong_token_is_refused_and_a_revoked_one_within_a_second(
+    gateway: Gateway, store: Store
+) -> None:
+    async with gateway.client(None) as client:
+        for shown in ("Bearer nonsense", "Basic abc", f"Bearer {gateway.tokens[Scope.ADMIN]}x"):
+            answer = await client.get("/v1/models", headers={"Authorization": shown})
+            assert answer.status_code == 401, shown
+    token_id = gateway.tokens[Scope.COMPLETIONS].split("_")[1]
+    await Identity(store).revoke_token(token_id)
+    async with gateway.client() as client, asyncio.timeout(2):
+        while (await client.get("/v1/models")).status_code != 401:
+            await asyncio.sleep(0.05)
+
+
+async def test_open_completions_let_anybody_complete_and_no_more(
+    store: Store, settings: ClusterSettings, replica: EchoReplica
+) -> None:
+    async with (
+        serving(gateway_settings(settings, open_completions=True), store) as gateway,
+        gateway.client(None) as client,
+    ):
+        client.headers["Authorization"] = "Bearer any-will-work-for-local-server"
+        body = {"prompt": "x", "max_tokens": 1}
+        assert (await client.post("/v1/completions", json=body)).status_code == 200
+        assert (await client.get("/refact-caps")).status_code == 200
+        assert (await client.get("/api/v1/cluster")).status_code == 401
+
+
+async def sign_in(gateway: Gateway, client: httpx.AsyncClient) -> str:
+    """The session's CSRF token."""
+    link = await gateway.state.identity.create_sign_in_link()
+    answer = await client.post("/api/v1/session", json={"link": link})
+    assert answer.status_code == 200, answer.text
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    again = await client.post("/api/v1/session", json={"link": link})
+    assert again.status_code == 401
+    return str(answer.json()["csrf_token"])
+
+
+async def test_a_session_needs_its_csrf_token_to_change_anything(gateway: Gateway) -> None:
+    async with gateway.client(None) as client:
+        csrf = await sign_in(gateway, client)
+        assert (await client.get("/api/v1/session")).json()["user"]["name"] == "admin"
+        assert (await client.get("/api/v1/cluster")).status_code == 200
+        new = {"name": "laptop", "scopes": ["completions"]}
+        assert (await client.post("/api/v1/tokens", json=new)).status_code == 403
+        proof = {"X-CSRF-Token": csrf}
+        made = await client.post("/api/v1/tokens", json=new, headers=proof)
+        assert made.status_code == 201
+        assert made.json()["token"].startswith("hearth_")
+        elsewhere = {**proof, "Origin": "http://evil.example"}
+        assert (await client.post("/api/v1/tokens", json=new, headers=elsewhere)).status_code == 403
+        place = f"/api/v1/tokens/{made.json()['token_id']}"
+        assert (await client.delete(place, headers=proof)).status_code == 204
+        assert (await client.delete(place, headers=proof)).status_code == 404
+        assert (await client.delete("/api/v1/session", headers=proof)).status_code == 204
+        assert (await client.get("/api/v1/session")).status_code == 401
+
+
+async def test_signing_in_is_rate_limited(gateway: Gateway) -> None:
+    async with gateway.client(None) as client:
+        statuses = [
+            (await client.post("/api/v1/session", json={"link": f"guess-{number}"})).status_code
+            for number in range(12)
+        ]
+    assert statuses[:10] == [401] * 10
+    assert statuses[10:] == [429] * 2
+
+
+async def test_a_token_gives_no_more_than_its_maker_has(gateway: Gateway) -> None:
+    async with gateway.client(Scope.ADMIN) as client:
+        made = await client.post("/api/v1/tokens", json={"name": "x", "scopes": ["nonsense"]})
+        assert made.status_code == 400
+        assert "scopes" in made.json()["detail"]
+        made = await client.post("/api/v1/tokens", json={"name": "x", "expires_at": 1.0})
+        assert made.status_code == 400
+        assert "past" in made.json()["detail"]

@@ -1,0 +1,132 @@
+"""What stands around every request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import httpx
+import pytest
+
+from services.cluster.identity import Scope
+from services.cluster.registry import Registry
+from services.cluster.settings import ClusterSettings
+from services.cluster.store import Store
+from tests.gateway.conftest import Gateway, deployment, gateway_settings, serving
+
+
+async def test_every_answer_has_a_request_id(gateway: Gateway) -> None:
+    async with gateway.client(None) as client:
+        given = await client.get("/healthz", headers={"X-Request-Id": "mine-1"})
+        assert given.headers["x-request-id"] == "mine-1"
+        made = await client.get("/healthz", headers={"X-Request-Id": "not mine!"})
+        assert len(made.headers["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b'{"prompt": "\xff"}',
+        b"[" * 100_000,
+        b'{"prompt": NaN}',
+        b"[]",
+        b"",
+        b'{"prompt": "\\ud800"}',
+    ],
+)
+async def test_malformed_bodies_are_told_why(gateway: Gateway, body: bytes) -> None:
+    async with gateway.client() as client:
+        answer = await client.post("/v1/completions", content=body)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["detail"].endswith(".")
+
+
+async def test_a_long_body_is_refused(gateway: Gateway) -> None:
+    limit = gateway.state.settings.max_body_bytes
+
+    async def parts() -> AsyncGenerator[bytes]:
+        for _ in range(limit // 65536 + 2):
+            yield b"x" * 65536
+
+    async with gateway.client() as client:
+        said = await client.post("/v1/completions", content=b"x" * (limit + 1))
+        assert said.status_code == 413
+        unsaid = await client.post("/v1/completions", content=parts())
+        assert unsaid.status_code == 413
+
+
+async def test_what_is_not_there_is_told(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        for method, path, status in (
+            ("GET", "/v1/nothing", 404),
+            ("POST", "/nothing", 404),
+            ("GET", "/v1/completions", 404),
+            ("DELETE", "/v1/models", 405),
+        ):
+            answer = await client.request(method, path)
+            assert answer.status_code == status, (method, path, answer.text)
+            assert answer.json()["detail"].endswith(".")
+
+
+async def test_metrics_name_routes_not_paths(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        await client.get("/v1/models/some/name/that/a/client/made/up")
+        text = (await client.get("/metrics")).text
+    assert 'route="/v1/models/{name:path}"' in text
+    assert "made/up" not in text
+
+
+async def test_pages_are_plain_while_the_web_interface_is_down(gateway: Gateway) -> None:
+    async with gateway.client(None) as client:
+        answer = await client.get("/")
+    assert answer.status_code == 503
+    assert "starting" in answer.text
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+async def test_readiness_names_the_engine(gateway: Gateway) -> None:
+    async with gateway.client(None) as client:
+        (engine,) = (await client.get("/readyz")).json()["engines"]
+    assert engine["engine"] == "echo"
+
+
+async def test_events_tell_the_state_and_every_change(
+    store: Store, settings: ClusterSettings
+) -> None:
+    await Registry(store).put_deployment(deployment())
+    seen = []
+    async with (
+        serving(gateway_settings(settings), store) as gateway,
+        gateway.client(Scope.ADMIN) as client,
+        client.stream("GET", "/api/v1/events") as answer,
+        asyncio.timeout(20),
+    ):
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                seen.append(line)
+            if len(seen) == 1:
+                changed = deployment().model_copy(update={"detail": "It is being changed."})
+                await Registry(store).put_deployment(changed)
+            if seen and "It is being changed." in seen[-1]:
+                break
+    assert len(seen) > 1
+
+
+async def test_uploads_of_adapters_are_checked(gateway: Gateway) -> None:
+    async with gateway.client(Scope.ADMIN) as client:
+        good = (b'{"peft_type": "LORA", "r": 8}', b"weights")
+
+        async def upload(config: bytes, weights: bytes, **data: str) -> httpx.Response:
+            files = {
+                "adapter_config.json": ("adapter_config.json", config),
+                "adapter_model.safetensors": ("adapter_model.safetensors", weights),
+            }
+            return await client.post("/api/v1/adapters", data=data, files=files)
+
+        answer = await upload(*good, model="none/such", name="x")
+        assert (answer.status_code, "none/such" in answer.json()["detail"]) == (400, True)
+        answer = await client.post("/api/v1/adapters", data={"model": "m", "name": "x"})
+        assert answer.status_code == 400
+        assert "adapter_config.json" in answer.json()["detail"]

@@ -1,0 +1,99 @@
+"""A client that goes away ends its generation in the engine, streaming or not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.gateway.conftest import EchoReplica, Gateway
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def open_request(
+    gateway: Gateway, path: str, body: dict[str, object]
+) -> asyncio.StreamWriter:
+    host, _, port = gateway.url.removeprefix("http://").partition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    data = json.dumps(body).encode()
+    token = next(iter(gateway.tokens.values()))
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
+    writer.write(head.encode() + data)
+    await writer.drain()
+    return writer
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("num_answers", [1, 3])
+async def test_a_closed_socket_aborts(
+    gateway: Gateway, replica: EchoReplica, stream: bool, num_answers: int
+) -> None:
+    body: dict[str, object] = {
+        "prompt": "abc",
+        "max_tokens": 4000,
+        "stream": stream,
+        "n": num_answers,
+    }
+    engine = replica.engine
+    writer = await open_request(gateway, "/v1/completions", body)
+    await until(lambda: engine.stats().num_running == num_answers)
+    writer.transport.abort()
+    await until(lambda: len(engine.aborted) == num_answers)
+    assert engine.stats().num_running == 0
+
+
+async def test_a_closed_chat_aborts(gateway: Gateway, replica: EchoReplica) -> None:
+    message = {"role": "user", "content": "hello"}
+    body: dict[str, object] = {"messages": [message], "max_tokens": 3000}
+    writer = await open_request(gateway, "/v1/chat/completions", body)
+    await until(lambda: replica.engine.stats().num_running == 1)
+    writer.close()
+    await until(lambda: len(replica.engine.aborted) == 1)
+
+
+async def test_an_engine_that_dies_ends_the_stream_with_an_error(
+    gateway: Gateway, replica: EchoReplica
+) -> None:
+    body = {"prompt": "abc", "max_tokens": 4000, "stream": True}
+    lines: list[str] = []
+    async with (
+        gateway.client() as client,
+        client.stream("POST", "/v1/completions", json=body) as answer,
+    ):
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                lines.append(line[6:])
+            if len(lines) == 3:
+                replica.engine.die()
+    assert "[DONE]" not in lines
+    assert json.loads(lines[-1])["error"]["code"] == "engine_unavailable"
+    assert json.loads(lines[-1])["detail"]
+
+
+async def test_a_replica_that_is_stopped_ends_the_stream_with_an_error(
+    gateway: Gateway, replica: EchoReplica
+) -> None:
+    body = {"prompt": "abc", "max_tokens": 4000, "stream": True}
+    lines: list[str] = []
+    generations = replica.state.generations
+    assert generations is not None
+    async with (
+        gateway.client() as client,
+        client.stream("POST", "/v1/completions", json=body) as answer,
+    ):
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                lines.append(line[6:])
+            if len(lines) == 3:
+                await generations.drain(0)
+    assert json.loads(lines[-1])["error"]["code"] == "engine_unavailable"
