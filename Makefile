@@ -68,8 +68,8 @@ bench: setup  ## measure aborts and what the gateway adds, beside the raw engine
 admin-link: setup  ## print a new sign-in link for the administrator
 	@exec $(BIN)/python -m services.gateway.admin_link
 
-token: setup  ## print a new token for IDE plugins and scripts
-	@exec $(BIN)/python -m services.gateway.tokens --name terminal
+token: setup  ## print a new token for IDE plugins and scripts; SCOPE=admin for administration
+	@exec $(BIN)/python -m services.gateway.tokens --name terminal $(addprefix --scope ,$(SCOPE))
 
 clean:  ## remove what was installed and generated; data and settings stay
 	@rm -rf .venv .boot .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

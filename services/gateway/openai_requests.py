@@ -32,7 +32,7 @@ class GenerationFields(BaseModel):
     max_tokens: int | None = Field(None, ge=0)
     max_completion_tokens: int | None = Field(None, ge=0)
     n: int = Field(1, ge=1, le=8)
-    temperature: float | None = Field(None, ge=0, le=4)
+    temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=-1)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)

@@ -2,6 +2,8 @@
 
 Pure: offers in, a JSON value out. The forms are those of the original server: from agent 0.10.15 on
 models with their fill-in-the-middle tokens, before that a flat list and a record for each model.
+An address that is left out means one of the agent's makers, so all of them are said, "" for none.
+`support_metadata` makes the agent name itself in every request: problems.py answers it differently.
 """
 
 from __future__ import annotations
@@ -16,16 +18,24 @@ from services.gateway.routing import Offer
 _CLOUD_NAME = "Hearth"
 _AGENT_VERSION = re.compile(r"refact-lsp[ /](\d+)\.(\d+)\.(\d+)")
 _FIRST_WITH_NEW_FORM = (0, 10, 15)
-# Families whose repository format the agent can write around the file; others get the default.
+# Families for which the agent can write what it found in other files before the prompt.
 _CONTEXT_FORMATS = {"qwen2.5-coder": "qwen2.5", "starcoder2": "starcoder"}
 _RAG_SHARE = 0.5
+# The agent refuses to complete when the other files and the answer leave less than 512 tokens.
+_MIN_CONTEXT_TOKENS_FOR_RAG = 2048
+_SUFFIX_FIRST = frozenset({"seed-coder"})
 _TOKENIZER_PLACE = "/tokenizer/"
 
 
-def reads_new_form(user_agent: str) -> bool:
-    """An agent that says no version shows no token either, and is taken for a new one."""
+def caps_for(user_agent: str, offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
+    """The form that the agent's version reads. An agent without a token does not say its version:
+    it gets both forms in one, which agree where they share a key, and ignores the other's keys.
+    """
     found = _AGENT_VERSION.match(user_agent)
-    return found is None or tuple(map(int, found.groups())) >= _FIRST_WITH_NEW_FORM
+    if found is None:
+        return {**old_caps(offers, caps_version), **new_caps(offers, caps_version)}
+    reads_new = tuple(map(int, found.groups())) >= _FIRST_WITH_NEW_FORM
+    return (new_caps if reads_new else old_caps)(offers, caps_version)
 
 
 def tokenizer_name(model: str) -> str:
@@ -67,18 +77,22 @@ def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
         "telemetry_endpoints": {
             "telemetry_basic_endpoint": "",
             "telemetry_basic_retrieve_my_own_endpoint": "",
+            "telemetry_corrected_snippets_endpoint": "",
         },
         "tokenizer_endpoints": {
             name: _TOKENIZER_PLACE + tokenizer_name(offer.base.model)
             for offer in offers
             for name in _names(offer)
         },
+        "support_metadata": True,
         "caps_version": caps_version,
     }
 
 
 def old_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
-    """The agent drops models that it does not know; `code_*_models` makes them known to it."""
+    """The agent drops models that it does not know; `code_*_models` makes them known to it. Chat
+    looks there for the whole name, completion and tokenizers for what stands before the ":".
+    """
     completing, chatting = _completing(offers), _chatting(offers)
     default = completing[0].auto.name if completing else ""
     return {
@@ -87,27 +101,35 @@ def old_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
         "endpoint_template": "/v1/completions",
         "endpoint_chat_passthrough": "/v1/chat/completions",
         "telemetry_basic_dest": "",
+        "telemetry_basic_retrieve_my_own": "",
+        "telemetry_corrected_snippets_dest": "",
         "running_models": [name for offer in offers for name in _names(offer)],
         "code_completion_default_model": default,
         "multiline_code_completion_default_model": default,
         "code_chat_default_model": chatting[0].auto.name if chatting else "",
+        "code_completion_n_ctx": 0,  # no limit beside that of the model; left out, it is 2048
         "code_completion_models": {
-            offer.base.model: _old_record(offer.replica, _scratchpads(offer.replica))
+            name: _old_record(offer.replica, _scratchpads(offer.replica))
             for offer in completing
+            for name in _names(offer)
         },
         "code_chat_models": {
-            offer.base.model: _old_record(offer.replica, {"PASSTHROUGH": {}}) for offer in chatting
+            name: _old_record(offer.replica, {"PASSTHROUGH": {}})
+            for offer in chatting
+            for name in _names(offer)
         },
         "tokenizer_path_template": f"{_TOKENIZER_PLACE}$MODEL",
         "tokenizer_rewrite_path": {
             offer.base.model: tokenizer_name(offer.base.model) for offer in offers
         },
+        "support_metadata": True,
         "caps_version": caps_version,
     }
 
 
 def _completing(offers: Sequence[Offer]) -> list[Offer]:
-    return [offer for offer in offers if offer.replica.embedding_size == 0]
+    """The agent writes the fill-in-the-middle prompt: without the tokens for it nothing comes."""
+    return [offer for offer in offers if _scratchpads(offer.replica)]
 
 
 def _chatting(offers: Sequence[Offer]) -> list[Offer]:
@@ -128,17 +150,18 @@ def _old_record(replica: ReplicaRecord, scratchpads: dict[str, Any]) -> dict[str
 
 
 def _scratchpads(replica: ReplicaRecord) -> dict[str, Any]:
-    """How the agent builds a fill-in-the-middle prompt; {} leaves it to chat-like rewriting."""
+    """How the agent builds a fill-in-the-middle prompt; {} where it can not."""
     fim = replica.fim
-    if fim is None or not fim.middle:
+    if fim is None or not fim.middle or not fim.end:
         return {}
-    tokens = {
+    tokens: dict[str, Any] = {
         "fim_prefix": fim.prefix,
         "fim_suffix": fim.suffix,
         "fim_middle": fim.middle,
         "eot": fim.end,
         "extra_stop_tokens": list(fim.extra_stop),
-        "context_format": _CONTEXT_FORMATS.get(fim.family, "default"),
-        "rag_ratio": _RAG_SHARE,
     }
-    return {"FIM-PSM": tokens}
+    context_format = _CONTEXT_FORMATS.get(fim.family)
+    if context_format and replica.context_tokens >= _MIN_CONTEXT_TOKENS_FOR_RAG:
+        tokens |= {"context_format": context_format, "rag_ratio": _RAG_SHARE}
+    return {"FIM-SPM" if fim.family in _SUFFIX_FIRST else "FIM-PSM": tokens}

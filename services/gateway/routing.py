@@ -213,9 +213,10 @@ def _unknown(view: ClusterView, requested: str, team_id: str) -> str:
         for offer in offers(view, team_id)
         for target in (offer.base, *(target for _, target in offer.adapters))
     ]
-    return (
-        f"There is no model {requested[:200]!r}. This server has: {', '.join(names) or 'none yet'}."
-    )
+    known = f"has: {', '.join(names) or 'none yet'}"
+    if not names and (deployments := _deployments(view, team_id)):
+        known = f"is starting: {', '.join(dict.fromkeys(d.model for d in deployments))}"
+    return f"There is no model {requested[:200]!r}. This server {known}."
 
 
 def _not_ready(view: ClusterView, model: str, team_id: str) -> EngineUnavailable:

@@ -91,7 +91,8 @@ def start(data_dir: Path, **settings: str) -> Cluster:
 
     def read() -> None:
         assert launcher.stdout is not None
-        cluster.lines.extend(iter(launcher.stdout.readline, ""))
+        with launcher.stdout as output:
+            cluster.lines.extend(iter(output.readline, ""))
 
     threading.Thread(target=read, daemon=True).start()
     return cluster

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from services.cluster.errors import NotFound
 from services.cluster.records import ReplicaPhase
 from services.gateway.auth import ANYBODY, MODELS_READ, Caller
-from services.gateway.refact_caps import new_caps, old_caps, reads_new_form, tokenizer_name
+from services.gateway.refact_caps import caps_for, old_caps, tokenizer_name
 from services.gateway.routing import offers
 from services.gateway.state import state_of
 
@@ -23,8 +23,8 @@ Reader = Annotated[Caller, Depends(MODELS_READ)]
 async def caps(request: Request, caller: Reader) -> Response:
     """The form that the agent's version reads."""
     view = state_of(request).view
-    form = new_caps if reads_new_form(request.headers.get("user-agent", "")) else old_caps
-    return JSONResponse(form(offers(view, caller.team_id), view.caps_version))
+    user_agent = request.headers.get("user-agent", "")
+    return JSONResponse(caps_for(user_agent, offers(view, caller.team_id), view.caps_version))
 
 
 @router.get("/coding_assistant_caps.json")
