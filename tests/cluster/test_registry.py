@@ -3,6 +3,9 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
+from services.cluster.errors import NotFound
 from services.cluster.records import AdapterRecord, DeploymentRecord, ReplicaPhase, ReplicaRecord
 from services.cluster.registry import Registry
 from services.cluster.registry_cache import Heartbeat, RegistryCache
@@ -107,3 +110,27 @@ async def test_a_heartbeat_puts_at_once_and_when_told(store: Store) -> None:
         heartbeat.beat()
         await asyncio.wait_for(again.wait(), 1)
     assert num_put == 2
+
+
+async def test_changes_of_one_deployment_at_the_same_time_are_all_made(store: Store) -> None:
+    registry = Registry(store)
+    await registry.put_deployment(a_deployment())
+
+    def one_more(record: DeploymentRecord) -> DeploymentRecord:
+        return record.model_copy(update={"num_replicas": record.num_replicas + 1})
+
+    await asyncio.gather(*(registry.change_deployment("d1", one_more) for _ in range(10)))
+    assert (await registry.view()).deployments["d1"].num_replicas == 11
+    await registry.delete_deployment("d1")
+    with pytest.raises(NotFound):
+        await registry.change_deployment("d1", one_more)
+
+
+async def test_the_first_deployment_is_put_only_where_there_never_was_one(store: Store) -> None:
+    registry = Registry(store)
+    assert not await registry.delete_deployment("d1")
+    assert await registry.put_first_deployment(a_deployment())
+    assert not await registry.put_first_deployment(a_deployment("other/model"))
+    await registry.delete_deployment("d1")
+    assert not await registry.put_first_deployment(a_deployment())
+    assert (await registry.view()).deployments == {}

@@ -1,0 +1,208 @@
+"""What administrators want of the engines: checked and recorded; the supervisors answer it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.cluster.devices import AssignmentRecord, Devices, DeviceSnapshot
+from services.cluster.errors import BadRequest, DeadlineExceeded, NotFound
+from services.cluster.records import DeploymentPhase, DeploymentRecord, ReplicaPhase
+from services.cluster.registry import ClusterView, Registry
+from services.cluster.registry_cache import RegistryCache
+from services.inference.agent.catalogue import STARTER
+from services.inference.agent.deployment_rules import check_adapter_of, check_deployment
+from services.inference.agent.launch import plan_for
+from services.inference.agent.placement import device_kind, simulate
+from services.inference.agent.plan import MemoryPlan, shortage
+from services.inference.agent.reconcile import replica_specs
+from services.inference.settings import InferenceSettings
+
+_STARTER_ID = "starter-coder"
+_MAX_WAIT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class DeploymentPlan:
+    """`placed` has one assignment for each replica that finds room. `refusal` is "" if all do."""
+
+    memory: MemoryPlan
+    placed: Sequence[AssignmentRecord]
+    refusal: str
+
+
+class Deployments:
+    """Changes are made to the newest record, so none undoes another that came at the same time."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        cache: RegistryCache,
+        devices: Devices,
+        settings: InferenceSettings,
+    ) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._devices = devices
+        self._settings = settings
+
+    async def ensure_first(self) -> bool:
+        """Wants the starter model on a cluster that never had a deployment; whether it did.
+
+        It takes what it needs rather than the device: a run must fit beside it.
+        """
+        snapshot, view = await self._devices.snapshot(), await self._registry.view()
+        now = time.time()
+        record = DeploymentRecord(
+            deployment_id=_STARTER_ID, model=STARTER, created_at=now, updated_at=now
+        )
+        plan = self._memory(record, view, snapshot)
+        largest = max((device.total_bytes for device in snapshot.devices), default=0)
+        device_bytes = min(plan.total_bytes, max(largest, plan.least_bytes))
+        return await self._registry.put_first_deployment(
+            record.model_copy(update={"device_bytes": device_bytes})
+        )
+
+    async def put(self, wanted: DeploymentRecord) -> DeploymentRecord:
+        """Creates or replaces; without an id it is a new one. Raises BadRequest or NotFound."""
+        snapshot, view = await self._devices.snapshot(), await self._registry.view()
+        now = time.time()
+        wanted = wanted.model_copy(
+            update={
+                "deployment_id": wanted.deployment_id or _new_id(wanted.model),
+                "created_at": now,
+                "updated_at": now,
+                "phase": DeploymentPhase.PENDING,
+                "detail": "",
+            }
+        )
+        check_deployment(wanted, view, self._settings)
+        plan = self._memory(wanted, view, snapshot)
+        if problem := shortage(plan, wanted.device_bytes):
+            raise BadRequest(problem, param="device_bytes")
+        if wanted.deployment_id not in view.deployments:
+            await self._registry.put_deployment(wanted)
+            return wanted
+        kept = ("created_at", "phase", "detail")
+        return await self._registry.change_deployment(
+            wanted.deployment_id,
+            lambda old: wanted.model_copy(update={name: getattr(old, name) for name in kept}),
+        )
+
+    async def delete(self, deployment_id: str) -> None:
+        if not await self._registry.delete_deployment(deployment_id):
+            raise _unknown(deployment_id)
+
+    async def plan(self, wanted: DeploymentRecord) -> DeploymentPlan:
+        """What `put` would lead to. Raises BadRequest or NotFound for what it would refuse."""
+        snapshot, view = await self._devices.snapshot(), await self._registry.view()
+        wanted = wanted.model_copy(
+            update={"deployment_id": wanted.deployment_id or _new_id(wanted.model)}
+        )
+        check_deployment(wanted, view, self._settings)
+        memory = self._memory(wanted, view, snapshot)
+        if problem := shortage(memory, wanted.device_bytes):
+            return DeploymentPlan(memory, (), problem)
+        placed, refusal = simulate(snapshot, replica_specs([wanted], view.models).values())
+        return DeploymentPlan(memory, placed, refusal)
+
+    async def add_adapter(
+        self, deployment_id: str, adapter_id: str, wait_seconds: float
+    ) -> DeploymentRecord:
+        """Raises NotFound, BadRequest for an adapter of another model, DeadlineExceeded."""
+        _check_wait(wait_seconds)
+        view = await self._registry.view()
+
+        def add(record: DeploymentRecord) -> DeploymentRecord:
+            check_adapter_of(adapter_id, record.model, view)
+            if adapter_id in record.adapter_ids:
+                return record
+            changed = _with_adapters(record, (*record.adapter_ids, adapter_id))
+            check_deployment(changed, view, self._settings)
+            return changed
+
+        record = await self._registry.change_deployment(deployment_id, add)
+        await self._await_adapter(deployment_id, adapter_id, wait_seconds, loaded=True)
+        return record
+
+    async def remove_adapter(
+        self, deployment_id: str, adapter_id: str, wait_seconds: float
+    ) -> DeploymentRecord:
+        """Raises NotFound and DeadlineExceeded. One that is not wanted changes nothing."""
+        _check_wait(wait_seconds)
+        known = adapter_id in (await self._registry.view()).adapters
+
+        def remove(record: DeploymentRecord) -> DeploymentRecord:
+            if adapter_id not in record.adapter_ids:
+                if not known:
+                    raise NotFound(f"There is no adapter {adapter_id}.")
+                return record
+            return _with_adapters(record, tuple(i for i in record.adapter_ids if i != adapter_id))
+
+        record = await self._registry.change_deployment(deployment_id, remove)
+        await self._await_adapter(deployment_id, adapter_id, wait_seconds, loaded=False)
+        return record
+
+    async def _await_adapter(
+        self, deployment_id: str, adapter_id: str, wait_seconds: float, *, loaded: bool
+    ) -> None:
+        """Until every ready replica has it, or has it no more. Raises DeadlineExceeded."""
+        if not wait_seconds:
+            return
+        await self._cache.refresh()
+        try:
+            async with asyncio.timeout(wait_seconds):
+                while late_replicas(self._cache.view, deployment_id, adapter_id, loaded=loaded):
+                    await self._cache.changed()
+        except TimeoutError:
+            late = late_replicas(self._cache.view, deployment_id, adapter_id, loaded=loaded)
+            raise DeadlineExceeded(
+                f"{', '.join(late)} did not {'load' if loaded else 'unload'} adapter {adapter_id}"
+                f" within {wait_seconds:g} s and will go on trying; the replica's log says why."
+            ) from None
+
+    def _memory(
+        self, wanted: DeploymentRecord, view: ClusterView, snapshot: DeviceSnapshot
+    ) -> MemoryPlan:
+        spec = next(iter(replica_specs([wanted], view.models).values()))
+        return plan_for(spec, device_kind(snapshot), self._settings)
+
+
+def late_replicas(
+    view: ClusterView, deployment_id: str, adapter_id: str, *, loaded: bool
+) -> list[str]:
+    """Ready replicas that have not yet loaded, or unloaded, an adapter."""
+    return [
+        replica.replica_id
+        for replica in view.replicas.values()
+        if replica.deployment_id == deployment_id
+        and replica.phase is ReplicaPhase.READY
+        and (adapter_id in replica.loaded_adapter_ids) != loaded
+    ]
+
+
+def _with_adapters(record: DeploymentRecord, adapter_ids: tuple[str, ...]) -> DeploymentRecord:
+    return record.model_copy(update={"adapter_ids": adapter_ids, "updated_at": time.time()})
+
+
+def _check_wait(seconds: float) -> None:
+    if not (math.isfinite(seconds) and 0 <= seconds <= _MAX_WAIT_SECONDS):
+        raise BadRequest(
+            f"wait_seconds must be 0 to {_MAX_WAIT_SECONDS:g}, not {seconds:g}.",
+            param="wait_seconds",
+        )
+
+
+def _new_id(model: str) -> str:
+    """Readable in logs and paths, such as starter-coder-3f9a2c."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", model.rpartition("/")[2]).strip("-._")[:48]
+    return f"{name or 'deployment'}-{secrets.token_hex(3)}"
+
+
+def _unknown(deployment_id: str) -> NotFound:
+    return NotFound(f"There is no deployment {deployment_id}.")

@@ -1,0 +1,67 @@
+"""How the process of a replica is started: its command line, its environment, what forbids it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from services.cluster.devices import GIB, AssignmentRecord
+from services.inference.agent.model_files import is_model_folder
+from services.inference.agent.plan import MemoryPlan, memory_plan, shortage
+from services.inference.agent.reconcile import ReplicaSpec
+from services.inference.engines.environment import engine_environment
+from services.inference.settings import InferenceSettings
+
+
+def plan_for(spec: ReplicaSpec, kind: str, settings: InferenceSettings) -> MemoryPlan:
+    return memory_plan(
+        spec.engine,
+        spec.model,
+        kind=kind,
+        num_devices=spec.num_devices,
+        context_tokens=spec.context_tokens,
+        kv_cache_bytes=int(settings.kv_cache_gib * GIB),
+    )
+
+
+def obstacle(spec: ReplicaSpec, kind: str, settings: InferenceSettings) -> str:
+    """Why the replica cannot be started on this host now, as a sentence; "" when it can."""
+    if spec.engine == "echo":
+        return "" if settings.allow_echo else "The echo engine needs HEARTH_ALLOW_ECHO=1."
+    if spec.model is None:
+        return f"There is no model {spec.model_name} in the catalogue."
+    if not is_model_folder(Path(spec.model.local_path)):
+        return (
+            f"The weights of {spec.model_name} are not on host {settings.host_id}:"
+            f" {spec.model.local_path} is no model folder there."
+        )
+    return shortage(plan_for(spec, kind, settings), spec.device_bytes)
+
+
+def replica_command(
+    spec: ReplicaSpec, assignment: AssignmentRecord, kind: str, settings: InferenceSettings
+) -> list[str]:
+    plan = plan_for(spec, kind, settings)
+    return [
+        sys.executable,
+        "-m",
+        "services.inference.replica",
+        f"--replica-id={spec.replica_id}",
+        f"--deployment-id={spec.deployment_id}",
+        f"--devices={','.join(assignment.device_ids)}",
+        f"--device-kind={kind}",
+        f"--kv-cache-bytes={plan.engine_kv_cache_bytes(kind, spec.device_bytes)}",
+        f"--agent-pid={os.getpid()}",
+    ]
+
+
+def replica_environment(
+    inherited: Mapping[str, str],
+    assignment: AssignmentRecord,
+    kind: str,
+    settings: InferenceSettings,
+) -> dict[str, str]:
+    num_threads = settings.engine_threads or max(len(os.sched_getaffinity(0)) - 1, 1)
+    return {**inherited, **engine_environment(kind, assignment.device_ids, num_threads)}

@@ -1,0 +1,68 @@
+"""What a replica asks of `cluster.devices.assign`, and what would become of a whole deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from services.cluster.devices import (
+    AssignmentRecord,
+    AssignmentRequest,
+    DeviceSnapshot,
+    choose,
+)
+from services.cluster.errors import DevicesUnavailable
+from services.inference.agent.reconcile import HOLDER_PREFIX, ReplicaSpec
+
+
+def replica_assignments(snapshot: DeviceSnapshot) -> dict[str, AssignmentRecord]:
+    """Those of replicas, by replica id."""
+    return {
+        assignment.holder.removeprefix(HOLDER_PREFIX): assignment
+        for assignment in snapshot.assignments
+        if assignment.holder.startswith(HOLDER_PREFIX)
+    }
+
+
+def device_kind(snapshot: DeviceSnapshot) -> str:
+    """A cluster that has GPUs serves from them: processors are for hosts among themselves."""
+    return "cuda" if any(device.kind == "cuda" for device in snapshot.devices) else "cpu"
+
+
+def request_for(spec: ReplicaSpec, snapshot: DeviceSnapshot) -> AssignmentRequest:
+    return AssignmentRequest(
+        holder=spec.holder,
+        num_devices=spec.num_devices,
+        device_bytes=spec.device_bytes,
+        host_id=spec.host_id,
+        kind=device_kind(snapshot),
+    )
+
+
+def simulate(
+    snapshot: DeviceSnapshot, specs: Iterable[ReplicaSpec]
+) -> tuple[list[AssignmentRecord], str]:
+    """Where the replicas would go, and why the first that finds no place does not; "" if all do.
+
+    What replicas of the same ids hold now counts as free: they would make room.
+    """
+    specs = list(specs)
+    own = {spec.holder for spec in specs}
+    others = tuple(a for a in snapshot.assignments if a.holder not in own)
+    placed: list[AssignmentRecord] = []
+    for spec in specs:
+        now = replace(snapshot, assignments=(*others, *placed))
+        try:
+            chosen = choose(now, request_for(spec, now))
+        except DevicesUnavailable as refusal:
+            return placed, refusal.message
+        placed.append(
+            AssignmentRecord(
+                holder=spec.holder,
+                host_id=chosen[0].host_id,
+                device_ids=tuple(device.device_id for device in chosen),
+                device_bytes=spec.device_bytes,
+                assigned_at=0.0,
+            )
+        )
+    return placed, ""

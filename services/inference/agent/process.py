@@ -1,0 +1,170 @@
+"""The process of an inference agent: what it is made of, in which order it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Coroutine, Iterator, Mapping
+
+import uvloop
+
+from services.cluster import log as cluster_log
+from services.cluster.artifacts import ArtifactStore
+from services.cluster.artifacts_servicer import ArtifactsServicer
+from services.cluster.devices import Devices
+from services.cluster.errors import BadRequest, HearthError, Unavailable
+from services.cluster.membership import membership
+from services.cluster.pb.v1 import artifacts_pb2_grpc, inference_pb2_grpc
+from services.cluster.registry import Registry
+from services.cluster.registry_cache import RegistryCache
+from services.cluster.rpc import RpcServer
+from services.cluster.settings import load
+from services.cluster.store import Store
+from services.cluster.tasks import end
+from services.inference.agent.catalogue import Catalogue
+from services.inference.agent.deployments import Deployments
+from services.inference.agent.device_reports import DeviceReports
+from services.inference.agent.phase_writer import PhaseWriter
+from services.inference.agent.restarts import CANNOT_WORK
+from services.inference.agent.servicer import InferenceServicer
+from services.inference.agent.supervisor import Supervisor
+from services.inference.settings import InferenceSettings
+
+log = logging.getLogger(__name__)
+
+SERVICE = "inference"
+
+
+class Agent:
+    """`environment` is what its replicas inherit."""
+
+    def __init__(self, settings: InferenceSettings, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT. Raises BadRequest for what can never work."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        check_cluster_key(self._settings)
+        with only_agent(self._settings):
+            store = await Store.connect(self._settings.redis_url)
+            try:
+                await self._serve(store)
+            finally:
+                await store.close()
+
+    async def _serve(self, store: Store) -> None:
+        settings = self._settings
+        registry, devices = Registry(store), Devices(store)
+        reports = DeviceReports(devices, registry, settings)
+        cache = RegistryCache(registry)
+        catalogue = Catalogue(registry, settings.host_id)
+        deployments = Deployments(registry, cache, devices, settings)
+        server = RpcServer(settings)
+        server.add(
+            "hearth.v1.Inference",
+            inference_pb2_grpc.add_InferenceServicer_to_server,
+            InferenceServicer(registry, cache, devices, catalogue, deployments),
+        )
+        server.add(
+            "hearth.v1.Artifacts",
+            artifacts_pb2_grpc.add_ArtifactsServicer_to_server,
+            ArtifactsServicer(ArtifactStore(settings.data_dir)),
+        )
+        await reports.first()
+        await forget_predecessor(registry, settings.host_id)
+        await cache.start()
+        try:
+            async with membership(SERVICE, settings, registry, server) as member:
+                await cache.refresh()
+                phases = PhaseWriter(registry, member.record.process_id)
+                supervisor = Supervisor(
+                    registry,
+                    cache,
+                    devices,
+                    phases,
+                    settings,
+                    self._environment,
+                    catalogue.absences,
+                )
+                await catalogue.register_starter()
+                if settings.starter and await deployments.ensure_first():
+                    log.info("the starter model is deployed: this cluster is new")
+                try:
+                    await supervisor.start()
+                    await member.ready()
+                    log.info("agent ready", extra={"address": member.record.address})
+                    await self._until_stopped(reports.run(), catalogue.await_starter())
+                finally:
+                    await server.set_serving(False)
+                    await supervisor.stop()
+        finally:
+            await cache.close()
+
+    async def _until_stopped(self, *work: Coroutine[None, None, None]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(coroutine) for coroutine in work]
+            await self._stop.wait()
+            for task in running:
+                await end(task)
+
+
+async def forget_predecessor(registry: Registry, host_id: str) -> None:
+    """What this host's last agent left when it was killed. Its replicas ended with it."""
+    view = await registry.view()
+    for replica in view.replicas.values():
+        if replica.host_id == host_id:
+            await registry.remove_replica(replica.replica_id)
+    for process in view.processes.values():
+        if (process.service, process.host_id) == (SERVICE, host_id):
+            await registry.remove_process(process.process_id)
+
+
+@contextlib.contextmanager
+def only_agent(settings: InferenceSettings) -> Iterator[None]:
+    """Two agents of one host would start the same replicas. Raises Unavailable."""
+    name = re.sub(r"[^\w.-]", "_", settings.host_id)
+    with (settings.data_dir / f"agent-{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(
+                f"An inference agent of host {settings.host_id} runs already on"
+                f" {settings.data_dir}; another host needs a HEARTH_HOST_ID of its own."
+            ) from None
+        yield
+
+
+def check_cluster_key(settings: InferenceSettings) -> None:
+    """Raises BadRequest when there is none."""
+    try:
+        key = settings.key
+    except OSError:
+        key = ""
+    if not key:
+        raise BadRequest(
+            "There is no cluster key: set HEARTH_CLUSTER_KEY, or HEARTH_DATA_DIR to the data"
+            " volume whose cluster.key the launcher has made."
+        )
+
+
+def main() -> int:
+    settings = load(InferenceSettings)
+    try:
+        cluster_log.configure(SERVICE, settings)
+        uvloop.run(Agent(settings, os.environ).run())
+    except HearthError as error:
+        log.error("agent ends", extra={"reason": error.message})
+        return CANNOT_WORK if isinstance(error, BadRequest) else 1
+    except PermissionError as error:
+        print(f"HEARTH_DATA_DIR cannot be used: {error}", file=sys.stderr)  # noqa: T201
+        return CANNOT_WORK
+    return 0

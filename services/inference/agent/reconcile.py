@@ -1,0 +1,144 @@
+"""What an agent does next: which replicas it places, starts, stops and whose devices it releases.
+
+Pure functions of what is wanted (deployments and models), what is assigned, and what this agent
+runs. Nothing here reads a clock, a file or Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from services.cluster.devices import AssignmentRecord
+from services.cluster.records import DeploymentRecord, ModelRecord
+
+HOLDER_PREFIX = "replica/"
+
+
+@dataclass(frozen=True)
+class ReplicaSpec:
+    """What a replica is started for. When it changes, the replica is started again.
+
+    Adapters are not part of it: replicas load and unload them while they serve.
+    """
+
+    replica_id: str
+    deployment_id: str
+    engine: str
+    model_name: str
+    model: ModelRecord | None
+    context_tokens: int
+    num_devices: int
+    device_bytes: int
+
+    @property
+    def holder(self) -> str:
+        return f"{HOLDER_PREFIX}{self.replica_id}"
+
+    @property
+    def host_id(self) -> str | None:
+        """The only host that has the weights, None where any will do."""
+        return (self.model.host_id if self.model else "") or None
+
+    def suits(self, assignment: AssignmentRecord) -> bool:
+        return (
+            len(assignment.device_ids) == self.num_devices
+            and assignment.device_bytes == self.device_bytes
+            and self.host_id in (None, assignment.host_id)
+        )
+
+
+@dataclass(frozen=True)
+class Host:
+    """The agent's own host and the devices it has at the moment."""
+
+    host_id: str
+    device_ids: frozenset[str]
+
+    def has(self, assignment: AssignmentRecord) -> bool:
+        return self.device_ids.issuperset(assignment.device_ids)
+
+
+class LocalPhase(StrEnum):
+    RUNNING = "running"
+    STOPPING = "stopping"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class LocalReplica:
+    """A replica that this agent has started. `retry_at` is when one that ended is due again."""
+
+    spec: ReplicaSpec
+    assignment: AssignmentRecord
+    phase: LocalPhase
+    retry_at: float = 0.0
+
+
+@dataclass
+class Steps:
+    """What to do now, by replica id; `retry_at` is when to look again at the latest."""
+
+    place: list[ReplicaSpec] = field(default_factory=list)
+    start: list[tuple[ReplicaSpec, AssignmentRecord]] = field(default_factory=list)
+    stop: list[str] = field(default_factory=list)
+    forget: list[str] = field(default_factory=list)
+    release: list[str] = field(default_factory=list)
+    retry_at: float = float("inf")
+
+
+def replica_specs(
+    deployments: Collection[DeploymentRecord], models: Mapping[str, ModelRecord]
+) -> dict[str, ReplicaSpec]:
+    """Every replica that is wanted in the cluster, by its id: the deployment's and its number."""
+    specs = (
+        ReplicaSpec(
+            replica_id=f"{deployment.deployment_id}-{number}",
+            deployment_id=deployment.deployment_id,
+            engine=deployment.engine,
+            model_name=deployment.model,
+            model=models.get(deployment.model),
+            context_tokens=deployment.context_tokens,
+            num_devices=deployment.devices_per_replica,
+            device_bytes=deployment.device_bytes,
+        )
+        for deployment in deployments
+        for number in range(deployment.num_replicas)
+    )
+    return {spec.replica_id: spec for spec in specs}
+
+
+def next_steps(
+    wanted: Mapping[str, ReplicaSpec],
+    local: Mapping[str, LocalReplica],
+    assigned: Mapping[str, AssignmentRecord],
+    host: Host,
+    now: float,
+) -> Steps:
+    """`assigned` are the assignments of replicas, by replica id; `now` is on retry_at's clock."""
+    steps = Steps()
+    for replica_id in sorted({*wanted, *local, *assigned}):
+        spec, assignment = wanted.get(replica_id), assigned.get(replica_id)
+        mine = local.get(replica_id)
+        if mine and mine.phase is LocalPhase.STOPPING:
+            continue
+        if mine and mine.phase is LocalPhase.RUNNING:
+            if mine.spec != spec or mine.assignment != assignment:
+                steps.stop.append(replica_id)
+            continue
+        here = assignment is not None and assignment.host_id == host.host_id
+        if mine and (spec is None or not here):
+            steps.forget.append(replica_id)
+        if assignment is None:
+            if spec:
+                steps.place.append(spec)
+        elif here:
+            usable = spec is not None and spec.suits(assignment) and host.has(assignment)
+            if spec is None or not usable:
+                steps.release.append(replica_id)
+            elif mine and mine.spec == spec and mine.retry_at > now:
+                steps.retry_at = min(steps.retry_at, mine.retry_at)
+            else:
+                steps.start.append((spec, assignment))
+    return steps

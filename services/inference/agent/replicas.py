@@ -1,0 +1,180 @@
+"""The replicas that this agent has started: their processes, and why those that ended did."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus_client import Counter
+
+from services.cluster.devices import AssignmentRecord
+from services.cluster.errors import StoreUnavailable
+from services.cluster.records import ReplicaPhase, ReplicaRecord
+from services.cluster.registry import Registry
+from services.inference.agent.reconcile import LocalPhase, LocalReplica, ReplicaSpec
+from services.inference.agent.replica_process import ReplicaProcess, describe_status
+from services.inference.agent.restarts import CANNOT_WORK, Ending, after_end
+
+log = logging.getLogger(__name__)
+
+REPLICA_ENDS = Counter(
+    "hearth_replica_ends", "Replicas that ended without having been told to.", ["deployment"]
+)
+_COULD_NOT_START = 127
+_OBSTACLE_PAUSE_SECONDS = 10.0
+
+
+@dataclass
+class _Replica:
+    """`process` is None when it has ended or never began; then `ending` says why."""
+
+    spec: ReplicaSpec
+    assignment: AssignmentRecord
+    process: ReplicaProcess | None = None
+    ending: Ending | None = None
+    stopping: asyncio.Task[None] | None = None
+    watching: asyncio.Task[None] | None = None
+    started_at: float = field(default_factory=time.time)
+
+    def local(self) -> LocalReplica:
+        if self.process is None:
+            retry_at = self.ending.retry_at if self.ending else 0.0
+            return LocalReplica(self.spec, self.assignment, LocalPhase.ENDED, retry_at)
+        phase = LocalPhase.STOPPING if self.stopping else LocalPhase.RUNNING
+        return LocalReplica(self.spec, self.assignment, phase)
+
+    def ended_record(self, ending: Ending) -> ReplicaRecord:
+        """What the others see in place of the word of a replica that has none."""
+        return ReplicaRecord(
+            replica_id=self.spec.replica_id,
+            deployment_id=self.spec.deployment_id,
+            model=self.spec.model_name,
+            engine=self.spec.engine,
+            host_id=self.assignment.host_id,
+            phase=ReplicaPhase.FAILED if ending.failed else ReplicaPhase.STARTING,
+            detail=ending.detail,
+            device_ids=self.assignment.device_ids,
+            started_at=self.started_at,
+        )
+
+
+class Replicas:
+    """`changed` is called whenever one has ended."""
+
+    def __init__(self, registry: Registry, logs: Path, changed: Callable[[], None]) -> None:
+        self._registry = registry
+        self._logs = logs
+        self._changed = changed
+        self._replicas: dict[str, _Replica] = {}
+
+    def local(self) -> dict[str, LocalReplica]:
+        return {replica_id: replica.local() for replica_id, replica in self._replicas.items()}
+
+    async def start(
+        self,
+        spec: ReplicaSpec,
+        assignment: AssignmentRecord,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+    ) -> None:
+        """Starts the process; what becomes of it is told by the registry and by `changed`."""
+        replica = _Replica(spec, assignment, ending=self._last_ending(spec))
+        output = self._logs / f"replica-{spec.replica_id}.out"
+        try:
+            replica.process = await ReplicaProcess.start(command, environment, output)
+        except OSError as error:
+            self._replicas[spec.replica_id] = replica
+            self._end(replica, _COULD_NOT_START, f"its process cannot be started: {error}")
+            return
+        self._replicas[spec.replica_id] = replica
+        replica.watching = asyncio.create_task(
+            self._watch(replica, replica.process), name=f"watch-{spec.replica_id}"
+        )
+        log.info(
+            "replica started",
+            extra={"replica_id": spec.replica_id, "replica_pid": replica.process.pid},
+        )
+
+    def refuse(self, spec: ReplicaSpec, assignment: AssignmentRecord, reason: str) -> None:
+        """Keeps it from being started for some time; the reason is a sentence."""
+        retry_at = time.monotonic() + _OBSTACLE_PAUSE_SECONDS
+        before = self._replicas.get(spec.replica_id)
+        self._replicas[spec.replica_id] = _Replica(
+            spec,
+            assignment,
+            ending=Ending(CANNOT_WORK, reason, 1, retry_at),
+            started_at=before.started_at if before else time.time(),
+        )
+
+    def stop(self, replica_id: str, grace_seconds: float) -> None:
+        """Begins to stop it; `changed` tells when it is gone."""
+        replica = self._replicas[replica_id]
+        if replica.process and not replica.stopping:
+            log.info("replica is stopped", extra={"replica_id": replica_id})
+            replica.stopping = asyncio.create_task(
+                replica.process.stop(grace_seconds), name=f"stop-{replica_id}"
+            )
+
+    async def forget(self, replica_id: str) -> None:
+        """One that has ended and is not this agent's any more."""
+        del self._replicas[replica_id]
+        await self._registry.remove_replica(replica_id)
+
+    async def beat(self) -> None:
+        """Tells the others of those that have no process, which would be forgotten."""
+        for replica in list(self._replicas.values()):
+            if replica.process is None and replica.ending:
+                await self._registry.put_replica(replica.ended_record(replica.ending))
+
+    async def close(self) -> None:
+        """Waits until all have stopped: `stop` was called for each."""
+        tasks = [replica.watching for replica in self._replicas.values() if replica.watching]
+        await asyncio.gather(*tasks)
+
+    def _last_ending(self, spec: ReplicaSpec) -> Ending | None:
+        """Counts go on only while the same is tried."""
+        before = self._replicas.get(spec.replica_id)
+        return before.ending if before and before.spec == spec else None
+
+    async def _watch(self, replica: _Replica, process: ReplicaProcess) -> None:
+        began = time.monotonic()
+        status = await process.wait()
+        lived_seconds = time.monotonic() - began
+        replica_id = replica.spec.replica_id
+        if replica.stopping:
+            await replica.stopping
+            del self._replicas[replica_id]
+            with contextlib.suppress(StoreUnavailable):  # then it is forgotten a little later
+                await self._registry.remove_replica(replica_id)
+            log.info("replica stopped", extra={"replica_id": replica_id, "status": status})
+        else:
+            reason = await asyncio.to_thread(_reason, process, status)
+            self._end(replica, status, reason, lived_seconds)
+            with contextlib.suppress(StoreUnavailable):
+                await self.beat()
+        self._changed()
+
+    def _end(self, replica: _Replica, status: int, reason: str, lived_seconds: float = 0.0) -> None:
+        replica.process = None
+        replica.ending = after_end(replica.ending, status, reason, lived_seconds, time.monotonic())
+        REPLICA_ENDS.labels(replica.spec.deployment_id).inc()
+        log.warning(
+            "replica ended",
+            extra={
+                "replica_id": replica.spec.replica_id,
+                "status": status,
+                "reason": reason,
+                "num_in_a_row": replica.ending.num_in_a_row,
+            },
+        )
+
+
+def _reason(process: ReplicaProcess, status: int) -> str:
+    if status < 0:
+        return describe_status(status)
+    return process.last_words() or describe_status(status)

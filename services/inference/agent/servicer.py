@@ -1,0 +1,168 @@
+"""The Inference service: translate, call, translate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from services.cluster.devices import Devices
+from services.cluster.errors import BadRequest, Unimplemented
+from services.cluster.pb.v1 import inference_pb2 as pb
+from services.cluster.pb.v1 import inference_pb2_grpc as rpc
+from services.cluster.records import DeploymentRecord, ModelRecord
+from services.cluster.registry import Registry
+from services.cluster.registry_cache import RegistryCache
+from services.inference.agent.catalogue import Catalogue
+from services.inference.agent.deployments import Deployments
+from services.inference.agent.messages import (
+    deployment_message,
+    deployment_record,
+    deployments_message,
+    devices_message,
+    model_message,
+    plan_message,
+)
+from services.inference.agent.model_files import is_model_folder
+
+_PAGE_SIZE = 100
+_MAX_PAGE_SIZE = 1000
+
+
+_NO_HUB = (
+    "This version moves no weights: put the model's folder on the agent's host and name it by"
+    " local_path."
+)
+
+
+class InferenceServicer(rpc.InferenceServicer):
+    def __init__(
+        self,
+        registry: Registry,
+        cache: RegistryCache,
+        devices: Devices,
+        catalogue: Catalogue,
+        deployments: Deployments,
+    ) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._devices = devices
+        self._catalogue = catalogue
+        self._deployments = deployments
+
+    async def ListModels(
+        self, request: pb.ListModelsRequest, context: object
+    ) -> pb.ListModelsResponse:
+        models = list((await self._registry.view()).models.values())
+        start, end = _page(request.page_size, request.page_token)
+        return pb.ListModelsResponse(
+            models=[await _model(record) for record in models[start:end]],
+            next_page_token=str(end) if end < len(models) else "",
+        )
+
+    async def AddModel(self, request: pb.AddModelRequest, context: object) -> pb.Model:
+        origin = request.WhichOneof("origin")
+        if origin == "hub_id":
+            raise Unimplemented(_NO_HUB)
+        if origin is None:
+            raise BadRequest(
+                "Name the model's folder on the agent's host by local_path.", param="local_path"
+            )
+        return await _model(await self._catalogue.add(request.name, request.local_path))
+
+    async def RemoveModel(
+        self, request: pb.RemoveModelRequest, context: object
+    ) -> pb.RemoveModelResponse:
+        await self._catalogue.remove(request.name)
+        return pb.RemoveModelResponse()
+
+    def DownloadWeights(
+        self, request: pb.DownloadWeightsRequest, context: object
+    ) -> AsyncIterator[pb.WeightsProgress]:
+        raise Unimplemented(_NO_HUB)
+
+    async def UploadWeights(
+        self, requests: AsyncIterator[pb.UploadWeightsRequest], context: object
+    ) -> pb.Weights:
+        raise Unimplemented(_NO_HUB)
+
+    async def DeleteWeights(
+        self, request: pb.DeleteWeightsRequest, context: object
+    ) -> pb.DeleteWeightsResponse:
+        raise Unimplemented(_NO_HUB)
+
+    async def PutDeployment(
+        self, request: pb.PutDeploymentRequest, context: object
+    ) -> pb.Deployment:
+        return self._shown(await self._deployments.put(deployment_record(request.deployment)))
+
+    async def DeleteDeployment(
+        self, request: pb.DeleteDeploymentRequest, context: object
+    ) -> pb.DeleteDeploymentResponse:
+        await self._deployments.delete(request.deployment_id)
+        return pb.DeleteDeploymentResponse()
+
+    async def ListDeployments(
+        self, request: pb.ListDeploymentsRequest, context: object
+    ) -> pb.ListDeploymentsResponse:
+        return deployments_message(await self._registry.view())
+
+    async def WatchDeployments(
+        self, request: pb.WatchDeploymentsRequest, context: object
+    ) -> AsyncIterator[pb.ListDeploymentsResponse]:
+        sent = None
+        while True:
+            newest = deployments_message(self._cache.view)
+            if newest == sent:
+                await self._cache.changed()
+            else:
+                yield newest
+                sent = newest
+
+    async def AddDeploymentAdapter(
+        self, request: pb.DeploymentAdapterRequest, context: object
+    ) -> pb.Deployment:
+        return self._shown(
+            await self._deployments.add_adapter(
+                request.deployment_id, request.adapter_id, request.wait_seconds
+            )
+        )
+
+    async def RemoveDeploymentAdapter(
+        self, request: pb.DeploymentAdapterRequest, context: object
+    ) -> pb.Deployment:
+        return self._shown(
+            await self._deployments.remove_adapter(
+                request.deployment_id, request.adapter_id, request.wait_seconds
+            )
+        )
+
+    async def PlanDeployment(
+        self, request: pb.PlanDeploymentRequest, context: object
+    ) -> pb.DeploymentPlan:
+        return plan_message(await self._deployments.plan(deployment_record(request.deployment)))
+
+    async def ListDevices(
+        self, request: pb.ListDevicesRequest, context: object
+    ) -> pb.ListDevicesResponse:
+        return devices_message(await self._devices.snapshot())
+
+    def _shown(self, record: DeploymentRecord) -> pb.Deployment:
+        return deployment_message(record, self._cache.view)
+
+
+async def _model(record: ModelRecord) -> pb.Model:
+    present = bool(record.local_path) and await asyncio.to_thread(
+        is_model_folder, Path(record.local_path)
+    )
+    return model_message(record, present=present)
+
+
+def _page(size: int, token: str) -> tuple[int, int]:
+    """First and last index. Raises BadRequest."""
+    if size < 0:
+        raise BadRequest("page_size must not be negative.", param="page_size")
+    if token and not (token.isascii() and token.isdigit()):
+        raise BadRequest("page_token must come from the answer before.", param="page_token")
+    start = int(token or 0)
+    return start, start + min(size or _PAGE_SIZE, _MAX_PAGE_SIZE)

@@ -1,0 +1,206 @@
+"""Makes the replicas of this host match the deployments: carries out what `reconcile` decides."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Iterable, Mapping
+
+from services.cluster.devices import AssignmentRecord, Devices, DeviceSnapshot, choose
+from services.cluster.errors import DevicesUnavailable, Overloaded, StoreUnavailable
+from services.cluster.records import ReplicaPhase
+from services.cluster.registry import BEAT_SECONDS, ClusterView, Registry
+from services.cluster.registry_cache import RegistryCache
+from services.cluster.tasks import end
+from services.inference.agent.launch import obstacle, replica_command, replica_environment
+from services.inference.agent.phase_writer import PhaseWriter
+from services.inference.agent.placement import replica_assignments, request_for
+from services.inference.agent.reconcile import (
+    HOLDER_PREFIX,
+    Host,
+    LocalPhase,
+    ReplicaSpec,
+    next_steps,
+    replica_specs,
+)
+from services.inference.agent.replicas import Replicas
+from services.inference.settings import InferenceSettings
+
+log = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 7.0  # of an engine, after its requests have ended
+_START_GRACE_SECONDS = 2.0  # a replica that is not ready has nothing to finish
+
+
+class Supervisor:
+    """`absences` says of a model that should be in the catalogue why it is not."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        cache: RegistryCache,
+        devices: Devices,
+        phases: PhaseWriter,
+        settings: InferenceSettings,
+        environment: Mapping[str, str],
+        absences: Mapping[str, str],
+    ) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._devices = devices
+        self._phases = phases
+        self._settings = settings
+        self._environment = environment
+        self._absences = absences
+        self._due = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._replicas = Replicas(registry, settings.data_dir / "logs", self._due.set)
+
+    async def start(self) -> None:
+        """Returns after a first pass. Raises StoreUnavailable."""
+        await self.reconcile()
+        self._task = asyncio.create_task(self._run(), name="supervisor")
+
+    async def _run(self) -> None:
+        """Pass after pass. A fault of one is logged, and replicas go on serving."""
+        waking = asyncio.create_task(self._wake(), name="wake-supervisor")
+        seconds, away = BEAT_SECONDS, False
+        while not self._stopping:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), seconds)
+            self._due.clear()
+            seconds = BEAT_SECONDS
+            try:
+                retry_at = await self.reconcile()
+                seconds = max(min(BEAT_SECONDS, retry_at - time.monotonic()), 0)
+                away = False
+            except StoreUnavailable as error:
+                if not away:
+                    log.warning("reconciling waits for Redis", extra={"reason": error.message})
+                away = True
+            except Exception:
+                log.exception("reconciling failed")  # the boundary of the loop
+        await end(waking)
+
+    async def reconcile(self) -> float:
+        """One pass; when the next is due at the latest. Raises StoreUnavailable."""
+        snapshot = await self._devices.snapshot()
+        # After the snapshot: whoever placed a replica had seen its deployment.
+        view = await self._registry.view()
+        wanted = replica_specs(view.deployments.values(), view.models)
+        assigned = replica_assignments(snapshot)
+        steps = next_steps(
+            wanted, self._replicas.local(), assigned, self._host(snapshot), time.monotonic()
+        )
+        for replica_id in steps.stop:
+            self._stop(replica_id)
+        for replica_id in steps.forget:
+            await self._replicas.forget(replica_id)
+        for replica_id in steps.release:
+            await self._devices.release(f"{HOLDER_PREFIX}{replica_id}")
+            self._due.set()
+        for spec, assignment in steps.start:
+            await self._start(spec, assignment, snapshot)
+        waits = await self._place(steps.place, snapshot)
+        await self._replicas.beat()
+        if self._phases.leads(self._cache.view):
+            waits |= agentless(wanted.keys() & assigned.keys(), assigned, self._cache.view)
+            await self._phases.write(view.deployments, self._cache.view.replicas, waits)
+        return steps.retry_at
+
+    async def stop(self) -> None:
+        """Ends all replicas and gives their devices back, after the pass that runs."""
+        self._stopping = True
+        self._due.set()
+        if self._task:
+            await self._task
+        for replica_id, replica in self._replicas.local().items():
+            if replica.phase is LocalPhase.RUNNING:
+                self._stop(replica_id)
+        await self._replicas.close()
+        try:
+            await self._withdraw()
+        except StoreUnavailable as error:
+            log.warning("the registry keeps what has ended", extra={"reason": error.message})
+
+    async def _withdraw(self) -> None:
+        """Devices first, so that no other agent places anything on this host again."""
+        host_id = self._settings.host_id
+        await self._devices.publish(host_id, [])
+        for assignment in replica_assignments(await self._devices.snapshot()).values():
+            if assignment.host_id == host_id:
+                await self._devices.release(assignment.holder)
+        view = await self._registry.view()
+        for replica in view.replicas.values():
+            if replica.host_id == host_id:
+                await self._registry.remove_replica(replica.replica_id)
+        if self._phases.leads(view):
+            wanted = replica_specs(view.deployments.values(), view.models)
+            remaining = {i: r for i, r in view.replicas.items() if r.host_id != host_id}
+            reason = f"The inference agent of host {host_id} was stopped."
+            await self._phases.write(view.deployments, remaining, dict.fromkeys(wanted, reason))
+
+    async def _wake(self) -> None:
+        while True:
+            await self._cache.changed()
+            self._due.set()
+
+    def _host(self, snapshot: DeviceSnapshot) -> Host:
+        host_id = self._settings.host_id
+        return Host(
+            host_id, frozenset(d.device_id for d in snapshot.devices if d.host_id == host_id)
+        )
+
+    def _stop(self, replica_id: str) -> None:
+        replica = self._cache.view.replicas.get(replica_id)
+        serving = replica and replica.phase in (ReplicaPhase.READY, ReplicaPhase.DRAINING)
+        drain_seconds = self._settings.drain_seconds + _CLOSE_SECONDS
+        self._replicas.stop(replica_id, drain_seconds if serving else _START_GRACE_SECONDS)
+
+    async def _start(
+        self, spec: ReplicaSpec, assignment: AssignmentRecord, snapshot: DeviceSnapshot
+    ) -> None:
+        kinds = {device.device_id: device.kind for device in snapshot.devices}
+        kind = kinds[assignment.device_ids[0]]
+        if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings):
+            self._replicas.refuse(spec, assignment, problem)
+            return
+        command = replica_command(spec, assignment, kind, self._settings)
+        environment = replica_environment(self._environment, assignment, kind, self._settings)
+        await self._replicas.start(spec, assignment, command, environment)
+
+    async def _place(
+        self, specs: Iterable[ReplicaSpec], snapshot: DeviceSnapshot
+    ) -> dict[str, str]:
+        """Asks for devices; by replica id why there are none, as a sentence."""
+        refusals: dict[str, str] = {}
+        for spec in specs:
+            if spec.model is None and spec.engine != "echo":
+                absent = f"There is no model {spec.model_name} in the catalogue."
+                refusals[spec.replica_id] = self._absences.get(spec.model_name, absent)
+                continue
+            request = request_for(spec, snapshot)
+            try:
+                choose(snapshot, request)  # spares a write that would be refused
+                await self._devices.assign(request)
+            except (DevicesUnavailable, Overloaded) as refusal:
+                refusals[spec.replica_id] = refusal.message
+            else:
+                self._due.set()
+        return refusals
+
+
+def agentless(
+    replica_ids: Iterable[str], assigned: Mapping[str, AssignmentRecord], view: ClusterView
+) -> dict[str, str]:
+    """Replicas whose host has no agent that answers, with the sentence that says so."""
+    hosts = {p.host_id for p in view.processes.values() if p.service == "inference"}
+    return {
+        replica_id: f"Replica {replica_id} is placed on host {assigned[replica_id].host_id},"
+        " whose agent does not answer."
+        for replica_id in replica_ids
+        if assigned[replica_id].host_id not in hosts
+    }

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.cluster.errors import BadRequest, Conflict, ModelNotFound
+from services.cluster.registry import Registry
+from services.cluster.store import Store
+from services.inference.agent.catalogue import STARTER, Catalogue
+from tests.inference.agent.model_folders import write_model
+from tests.inference.agent.specs import a_deployment
+
+
+@pytest.fixture
+def registry(store: Store) -> Registry:
+    return Registry(store)
+
+
+async def test_a_missing_starter_is_explained_and_found_when_it_comes(
+    registry: Registry, tmp_path: Path
+) -> None:
+    catalogue = Catalogue(registry, "here", tmp_path / "starter")
+    assert await catalogue.register_starter() is None
+    assert "no folder" in catalogue.absences[STARTER]
+    write_model(tmp_path / "starter")
+    await catalogue.await_starter()
+    assert catalogue.absences == {}
+    model = (await registry.view()).models[STARTER]
+    assert (model.origin, model.host_id, model.context_tokens) == ("starter", "", 2048)
+
+
+async def test_a_folder_becomes_a_model_and_goes_again(registry: Registry, tmp_path: Path) -> None:
+    catalogue = Catalogue(registry, "here", tmp_path / "starter")
+    folder = write_model(tmp_path / "my-model")
+    added = await catalogue.add("", str(folder))
+    assert (added.name, added.host_id) == ("my-model", "here")
+    assert await catalogue.add("my-model", str(folder)) == added
+    await registry.put_deployment(a_deployment("d", model="my-model"))
+    with pytest.raises(Conflict, match="is used by d"):
+        await catalogue.remove("my-model")
+    await registry.delete_deployment("d")
+    await catalogue.remove("my-model")
+    with pytest.raises(ModelNotFound):
+        await catalogue.remove("my-model")
+
+
+async def test_a_name_is_taken_once(registry: Registry, tmp_path: Path) -> None:
+    catalogue = Catalogue(registry, "here", tmp_path / "starter")
+    await catalogue.add("a/model", str(write_model(tmp_path / "one")))
+    with pytest.raises(Conflict, match="a/model already"):
+        await catalogue.add("a/model", str(write_model(tmp_path / "two")))
+    with pytest.raises(Conflict, match="comes with Hearth"):
+        await catalogue.add(STARTER, str(tmp_path / "two"))
+
+
+@pytest.mark.parametrize("name", ["a:b", "a/b/c", "/a", "a b", "x" * 300])
+async def test_a_name_that_requests_could_not_say(
+    registry: Registry, tmp_path: Path, name: str
+) -> None:
+    catalogue = Catalogue(registry, "here", tmp_path / "starter")
+    with pytest.raises(BadRequest, match="no model name"):
+        await catalogue.add(name, str(tmp_path))
+
+
+async def test_a_relative_folder_is_refused(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="absolute path"):
+        await Catalogue(registry, "here", tmp_path).add("", "models/mine")
+
+
+async def test_the_starter_stays(registry: Registry, tmp_path: Path) -> None:
+    catalogue = Catalogue(registry, "here", write_model(tmp_path / "starter"))
+    await catalogue.register_starter()
+    with pytest.raises(Conflict, match="comes with Hearth"):
+        await catalogue.remove(STARTER)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+
+from services.cluster.devices import DeviceSnapshot
+from services.cluster.errors import BadRequest
+from services.cluster.pb.v1 import inference_pb2 as pb
+from services.cluster.records import AdapterPolicy, DeploymentPhase
+from services.cluster.registry import ClusterView
+from services.inference.agent.messages import (
+    deployment_message,
+    deployment_record,
+    deployments_message,
+    devices_message,
+    model_message,
+)
+from tests.inference.agent.specs import (
+    MODEL,
+    a_deployment,
+    a_device,
+    a_replica,
+    a_spec,
+    an_assignment,
+)
+
+
+def test_what_is_not_set_has_its_default() -> None:
+    record = deployment_record(pb.Deployment(model="m"))
+    assert (record.engine, record.num_replicas, record.devices_per_replica) == ("vllm", 1, 1)
+    assert record.adapter_policy is AdapterPolicy.LATEST_BEST
+
+
+def test_there_and_back() -> None:
+    record = a_deployment(
+        num_replicas=2,
+        device_bytes=5,
+        context_tokens=100,
+        adapter_policy=AdapterPolicy.NAMED,
+        default_adapter_id="a",
+        adapter_ids=("a", "b"),
+        yields_to_runs=True,
+        team_id="t",
+        project_id="p",
+    )
+    back = deployment_record(deployment_message(record, ClusterView()))
+    assert back == record.model_copy(update={"created_at": 0.0, "updated_at": 0.0})
+
+
+def test_the_answer_of_the_agent_cannot_be_sent_in() -> None:
+    sent = pb.Deployment(model="m", phase=pb.DEPLOYMENT_PHASE_READY, detail="mine")
+    record = deployment_record(sent)
+    assert (record.phase, record.detail) == (DeploymentPhase.PENDING, "")
+
+
+def test_an_unknown_policy_is_refused() -> None:
+    sent = pb.Deployment.FromString(b"\x58\x63")  # field 11, number 99
+    with pytest.raises(BadRequest, match="adapter_policy must be off, latest_best, named"):
+        deployment_record(sent)
+
+
+def test_deployments_come_with_their_replicas_oldest_first() -> None:
+    old, new = a_deployment("z", created_at=1.0), a_deployment("a", created_at=2.0)
+    replica = a_replica("z-0", device_ids=("g0",), loaded_adapter_ids=("x",))
+    message = deployments_message(
+        ClusterView(deployments={"a": new, "z": old}, replicas={"z-0": replica})
+    )
+    assert [d.deployment_id for d in message.deployments] == ["z", "a"]
+    shown = message.deployments[0].replicas[0]
+    assert (shown.replica_id, shown.phase, list(shown.device_ids)) == ("z-0", "ready", ["g0"])
+    assert not message.deployments[1].replicas
+
+
+def test_devices_come_with_their_holders() -> None:
+    snapshot = DeviceSnapshot(0, (a_device("g0"),), (an_assignment(a_spec()),))
+    device = devices_message(snapshot).devices[0]
+    assert [a.holder for a in device.assignments] == ["replica/d-0"]
+    assert not device.HasField("temperature")
+
+
+def test_weights_are_present_or_absent() -> None:
+    assert model_message(MODEL, present=True).weights.state == pb.WEIGHTS_STATE_PRESENT
+    absent = model_message(MODEL, present=False).weights
+    assert (absent.state, absent.present_bytes) == (pb.WEIGHTS_STATE_ABSENT, 0)
+    assert model_message(MODEL, present=True).WhichOneof("origin") == "local_path"

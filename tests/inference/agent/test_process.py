@@ -1,0 +1,203 @@
+"""`python -m services.inference` as the launcher starts it, with echo replicas, on real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from services.cluster.artifacts import ArtifactKind, ArtifactStore
+from services.cluster.devices import GIB, AssignmentRequest, Devices
+from services.cluster.pb.v1 import inference_pb2 as pb
+from services.cluster.pb.v1 import inference_pb2_grpc as rpc
+from services.cluster.records import (
+    AdapterRecord,
+    DeploymentPhase,
+    ReplicaPhase,
+    ReplicaRecord,
+)
+from services.cluster.registry import ClusterView, Registry
+from services.cluster.rpc import open_channel
+from services.cluster.settings import ClusterSettings
+from services.cluster.store import Store
+
+ECHO = pb.Deployment(deployment_id="d", model="echo/m", engine="echo", device_bytes=GIB)
+ADAPTER_CONFIG = '{"peft_type": "LORA", "r": 8}'
+
+
+@dataclass
+class Host:
+    """A host of a test's own, with or without an agent that runs."""
+
+    settings: ClusterSettings
+    registry: Registry
+    devices: Devices
+    agent: asyncio.subprocess.Process | None = None
+
+    async def start_agent(self) -> rpc.InferenceAsyncStub:
+        """Returns when it says that it is ready."""
+        self.agent = await self.run({})
+        pid = self.agent.pid
+        view = await self.until(
+            lambda view: any(p.pid == pid and p.status == "ready" for p in view.processes.values())
+        )
+        address = next(p.address for p in view.processes.values() if p.pid == pid)
+        stub: rpc.InferenceAsyncStub = rpc.InferenceStub(open_channel(address, self.settings))
+        return stub
+
+    async def run(self, changes: dict[str, str]) -> asyncio.subprocess.Process:
+        environment = {
+            **{name: value for name, value in os.environ.items() if "HEARTH" not in name},
+            "HEARTH_REDIS_URL": self.settings.redis_url,
+            "HEARTH_DATA_DIR": str(self.settings.data_dir),
+            "HEARTH_CLUSTER_KEY": self.settings.key,
+            "HEARTH_HOST_ID": "here",
+            "HEARTH_STARTER": "0",
+            "HEARTH_ALLOW_ECHO": "1",
+        }
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "services.inference",
+            env=environment | changes,
+            stderr=asyncio.subprocess.PIPE if changes else None,
+        )
+
+    async def until(self, holds: Callable[[ClusterView], bool]) -> ClusterView:
+        async with asyncio.timeout(60):
+            async for view in self.registry.watch():
+                if holds(view):
+                    return view
+        raise AssertionError("the registry ended")
+
+    async def until_ready(self, not_pid: int = 0) -> ReplicaRecord:
+        """The replica d-0, ready, of another process than `not_pid`."""
+        view = await self.until(
+            lambda view: (
+                is_ready(view.replicas.get("d-0"), not_pid)
+                and view.deployments["d"].phase is DeploymentPhase.READY
+            )
+        )
+        return view.replicas["d-0"]
+
+    async def end_agent(self, number: signal.Signals) -> int:
+        assert self.agent is not None
+        if self.agent.returncode is None:
+            self.agent.send_signal(number)
+        return await asyncio.wait_for(self.agent.wait(), 30)
+
+
+def is_ready(replica: ReplicaRecord | None, not_pid: int) -> bool:
+    return replica is not None and replica.phase is ReplicaPhase.READY and replica.pid != not_pid
+
+
+@pytest_asyncio.fixture
+async def host(store: Store, settings: ClusterSettings) -> AsyncIterator[Host]:
+    host = Host(settings, Registry(store), Devices(store))
+    yield host
+    if host.agent and host.agent.returncode is None:
+        host.agent.kill()
+        await host.agent.wait()
+
+
+async def gone(pid: int) -> None:
+    async with asyncio.timeout(10):
+        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_deployment_lives_and_goes(host: Host) -> None:
+    agent = await host.start_agent()
+    await agent.PutDeployment(pb.PutDeploymentRequest(deployment=ECHO))
+    first = await host.until_ready()
+    assert os.getpgid(first.pid) == first.pid
+    device = (await agent.ListDevices(pb.ListDevicesRequest())).devices[0]
+    assert [(a.holder, a.device_bytes) for a in device.assignments] == [("replica/d-0", GIB)]
+
+    os.kill(first.pid, signal.SIGKILL)
+    second = await host.until_ready(not_pid=first.pid)
+
+    too_much = pb.Deployment(model="echo/big", engine="echo", device_bytes=device.total_bytes)
+    big = await agent.PutDeployment(pb.PutDeploymentRequest(deployment=too_much))
+    view = await host.until(lambda view: "GiB free" in view.deployments[big.deployment_id].detail)
+    assert view.deployments[big.deployment_id].phase is DeploymentPhase.PENDING
+
+    await agent.DeleteDeployment(pb.DeleteDeploymentRequest(deployment_id="d"))
+    await host.until(lambda view: "d-0" not in view.replicas)
+    await gone(second.pid)
+    # The other one has room now, and gets it without being asked again.
+    await host.until(
+        lambda view: view.deployments[big.deployment_id].phase is DeploymentPhase.READY
+    )
+    holders = {a.holder for a in (await host.devices.snapshot()).assignments}
+    assert holders == {f"replica/{big.deployment_id}-0"}
+
+    pid = (await host.registry.view()).replicas[f"{big.deployment_id}-0"].pid
+    assert await host.end_agent(signal.SIGTERM) == 0
+    assert not psutil.pid_exists(pid)
+    view = await host.registry.view()
+    assert (dict(view.replicas), dict(view.processes)) == ({}, {})
+    assert view.deployments[big.deployment_id].phase is DeploymentPhase.PENDING
+    assert (await host.devices.snapshot()).assignments == ()
+
+
+async def test_adapters_come_and_go_while_the_replica_stays(host: Host) -> None:
+    artifacts = ArtifactStore(host.settings.data_dir)
+    with artifacts.draft(ArtifactKind.ADAPTER, "a1") as draft:
+        draft.file("adapter_config.json").write_text(ADAPTER_CONFIG)
+        draft.file("adapter_model.safetensors").write_bytes(b"")
+        draft.publish()
+    await host.registry.put_adapter(
+        AdapterRecord(adapter_id="a1", model="echo/m", name="n", rank=8, created_at=1.0)
+    )
+    agent = await host.start_agent()
+    await agent.PutDeployment(pb.PutDeploymentRequest(deployment=ECHO))
+    replica = await host.until_ready()
+    watching = aiter(agent.WatchDeployments(pb.WatchDeploymentsRequest()))
+    assert [d.deployment_id for d in (await anext(watching)).deployments] == ["d"]
+    change = pb.DeploymentAdapterRequest(deployment_id="d", adapter_id="a1", wait_seconds=30)
+    answer = await agent.AddDeploymentAdapter(change)
+    assert list(answer.adapter_ids) == ["a1"]
+    assert list(answer.replicas[0].loaded_adapter_ids) == ["a1"]
+    assert list((await anext(watching)).deployments[0].adapter_ids) == ["a1"]
+    answer = await agent.RemoveDeploymentAdapter(change)
+    assert not answer.replicas[0].loaded_adapter_ids
+    assert (await host.until_ready()).pid == replica.pid
+
+
+async def test_a_killed_agent_takes_its_replicas_along_and_begins_anew(host: Host) -> None:
+    agent = await host.start_agent()
+    await agent.PutDeployment(pb.PutDeploymentRequest(deployment=ECHO))
+    replica = await host.until_ready()
+    before = (await host.devices.snapshot()).assignments
+    await host.end_agent(signal.SIGKILL)
+    await gone(replica.pid)
+    # What a deployment held that was deleted meanwhile is given back; the rest is used again.
+    await host.devices.assign(AssignmentRequest(holder="replica/deleted-0", device_bytes=GIB))
+    await host.start_agent()
+    await host.until_ready(not_pid=replica.pid)
+    assert (await host.devices.snapshot()).assignments == before
+    assert await host.end_agent(signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"HEARTH_CLUSTER_KEY": ""}, b"HEARTH_CLUSTER_KEY"),
+        ({"HEARTH_NVML_DOUBLE": "24,many"}, b"HEARTH_NVML_DOUBLE"),
+    ],
+)
+async def test_what_can_never_work_ends_with_2_and_a_sentence(
+    host: Host, changes: dict[str, str], word: bytes
+) -> None:
+    process = await host.run(changes)
+    _, said = await process.communicate()
+    assert process.returncode == 2
+    assert word in said
