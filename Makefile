@@ -62,7 +62,7 @@ types: $(ENVIRONMENT) .venv/.proto  ## strict type check
 faults: setup  ## end-to-end tests that kill processes (slow; not part of `make test`)
 	@$(BIN)/python -m pytest -m faults
 
-bench: setup  ## measure aborts and what the gateway adds, beside the raw engine (slow)
+bench: setup  ## measure how soon a closed connection reaches the engine (slow)
 	@$(BIN)/python -m tests.bench.abort
 
 admin-link: setup  ## print a new sign-in link for the administrator

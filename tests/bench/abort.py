@@ -1,44 +1,63 @@
-"""How long it takes from a client's closed socket to the engine's abort. `make bench` runs it.
+"""From a client's closed socket to the engine's abort, and until vLLM's own gauge says zero.
 
-The client notes the time at which it closes its socket; the replica logs each abort with its
-request id and time (same clock: both are on this host). Half of the requests stream.
+`make bench` runs it on a cluster of its own with the real engine. The client notes when it closes
+its socket; the replica logs each abort with its request id and time (both on this host's clock).
+Every other request streams. Closing is compared with what it has to be quick against: the time
+that the engine takes for one token in the same run.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import random
-import socket
 import statistics
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
+from pydantic import SecretStr
 
+from services.cluster.pb.v1 import replica_pb2 as pb
+from services.cluster.pb.v1 import replica_pb2_grpc as rpc
+from services.cluster.registry import Registry
+from services.cluster.rpc import open_channel
+from services.cluster.settings import ClusterSettings
+from services.cluster.store import Store
 from tests.e2e.running import Cluster, start, stop, wait_for_line
 
-_MAX_TOKENS = 1000
-_SETTLE_SECONDS = 0.1
+_MAX_TOKENS = 1500
+_POLL_SECONDS = 0.002
+_GAUGE_SECONDS = 5.0
 
 
-def open_request(cluster: Cluster, request_id: str, stream: bool) -> socket.socket:
+@dataclass(frozen=True)
+class Abort:
+    """`closed_at` in unix seconds; `gauge_seconds` from there until the engine ran nothing."""
+
+    request_id: str
+    streaming: bool
+    closed_at: float
+    gauge_seconds: float
+
+
+async def open_request(
+    cluster: Cluster, request_id: str, streaming: bool
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Sends a long completion over a socket of its own."""
     place = urlsplit(cluster.url)
-    assert place.hostname
-    assert place.port
-    connection = socket.create_connection((place.hostname, place.port), timeout=30)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
     body = json.dumps(
         {
             "prompt": f"def f_{request_id}(",
             "max_tokens": _MAX_TOKENS,
             "temperature": 1,
-            "logit_bias": {"0": -100},
-            "stream": stream,
+            "stream": streaming,
         }
     ).encode()
     head = (
@@ -46,27 +65,45 @@ def open_request(cluster: Cluster, request_id: str, stream: bool) -> socket.sock
         f"Authorization: Bearer {cluster.token}\r\nContent-Type: application/json\r\n"
         f"X-Request-Id: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    connection.sendall(head.encode() + body)
-    return connection
+    writer.write(head.encode() + body)
+    await writer.drain()
+    return reader, writer
 
 
-def running(cluster: Cluster) -> int:
-    """Generations that vLLM's own gauges count as running or waiting."""
-    with cluster.client(cluster.admin_token) as client:
-        replicas = client.get("/api/v1/deployments").json()[0]["replicas"]
-    return sum(replica["num_running"] + replica["num_waiting"] for replica in replicas)
+async def num_in_engine(replica: rpc.ReplicaAsyncStub) -> int:
+    """As vLLM's scheduler counts them."""
+    status = await replica.GetStatus(pb.GetReplicaStatusRequest())
+    return status.num_running + status.num_waiting
 
 
-def abort_once(cluster: Cluster, stream: bool) -> tuple[str, float]:
-    """The request's id and the unix time at which its socket was closed."""
+async def until(replica: rpc.ReplicaAsyncStub, busy: bool) -> None:
+    async with asyncio.timeout(_GAUGE_SECONDS):
+        while (await num_in_engine(replica) > 0) is not busy:
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+async def abort_once(cluster: Cluster, replica: rpc.ReplicaAsyncStub, streaming: bool) -> Abort:
     request_id = uuid.uuid4().hex
-    connection = open_request(cluster, request_id, stream)
-    if stream:
-        connection.recv(4096)
-    time.sleep(random.uniform(0.1, 0.4))  # somewhere in the generation
+    reader, writer = await open_request(cluster, request_id, streaming)
+    if streaming:
+        await reader.readuntil(b"data: ")
+    await until(replica, busy=True)
+    await asyncio.sleep(random.uniform(0.05, 0.3))  # somewhere in the generation
     closed_at = time.time()
-    connection.close()
-    return request_id, closed_at
+    writer.transport.abort()
+    await until(replica, busy=False)
+    return Abort(request_id, streaming, closed_at, time.time() - closed_at)
+
+
+async def token_seconds(cluster: Cluster) -> float:
+    """The median time between two tokens of one stream."""
+    reader, writer = await open_request(cluster, uuid.uuid4().hex, streaming=True)
+    times = []
+    for _ in range(60):
+        await reader.readuntil(b"data: ")
+        times.append(time.monotonic())
+    writer.transport.abort()
+    return statistics.median(b - a for a, b in zip(times[10:], times[11:], strict=False))
 
 
 def aborted_at(cluster: Cluster) -> dict[str, float]:
@@ -80,15 +117,41 @@ def aborted_at(cluster: Cluster) -> dict[str, float]:
     return found
 
 
-def report(name: str, delays: list[float], num_sent: int) -> None:
-    """Prints milliseconds."""
-    ms = sorted(1000 * delay for delay in delays)
-    p99 = ms[min(len(ms) - 1, int(0.99 * len(ms)))] if ms else float("nan")
-    median = statistics.median(ms) if ms else float("nan")
-    print(  # noqa: T201
-        f"{name:12s} {num_sent:4d} closed, {len(ms):4d} aborted;"
-        f" p50 {median:6.2f} ms, p99 {p99:6.2f} ms, max {ms[-1] if ms else 0:6.2f} ms"
+def line(name: str, seconds: Sequence[float], num_sent: int) -> str:
+    """Milliseconds."""
+    ms = sorted(1000 * value for value in seconds)
+    if not ms:
+        return f"{name:34s} {num_sent:4d} closed, none seen"
+    p99 = ms[min(len(ms) - 1, int(0.99 * len(ms)))]
+    return (
+        f"{name:34s} {num_sent:4d} closed, {len(ms):4d} seen;"
+        f" p50 {statistics.median(ms):6.1f}, p99 {p99:6.1f}, max {ms[-1]:6.1f} ms"
     )
+
+
+async def measure(cluster: Cluster, num_aborts: int) -> list[str]:
+    settings = ClusterSettings(
+        data_dir=cluster.data_dir,
+        cluster_key=SecretStr((cluster.data_dir / "cluster.key").read_text().strip()),
+    )
+    store = await Store.connect(settings.redis_url)
+    (record,) = (await Registry(store).view()).replicas.values()
+    async with open_channel(record.address, settings) as channel:
+        replica: rpc.ReplicaAsyncStub = rpc.ReplicaStub(channel)
+        token = await token_seconds(cluster)
+        await until(replica, busy=False)
+        aborts = [await abort_once(cluster, replica, bool(n % 2)) for n in range(num_aborts)]
+    await store.close()
+    seen = aborted_at(cluster)
+    lines = []
+    for name, streaming in (("streaming", True), ("not streaming", False)):
+        mine = [abort for abort in aborts if abort.streaming is streaming]
+        delays = [seen[a.request_id] - a.closed_at for a in mine if a.request_id in seen]
+        lines.append(line(f"close to Engine.abort, {name}", delays, len(mine)))
+        gauges = [abort.gauge_seconds for abort in mine]
+        lines.append(line(f"close to gauge 0, {name}", gauges, len(mine)))
+    lines.append(f"one token of one stream: {1000 * token:.1f} ms (median)")
+    return lines
 
 
 def main() -> None:
@@ -99,22 +162,9 @@ def main() -> None:
         cluster = start(Path(folder), HEARTH_LOG_LEVEL="DEBUG")
         try:
             wait_for_line(cluster, "Hearth is ready")
-            for scope in ("completions", "admin"):
-                made = cluster.command(
-                    "-m", "services.gateway.tokens", "--name", scope, "--scope", scope
-                )
-                setattr(cluster, "token" if scope == "completions" else "admin_token", made)
-            closed = [
-                (*abort_once(cluster, stream=bool(number % 2)), bool(number % 2))
-                for number in range(arguments.aborts)
-            ]
-            time.sleep(_SETTLE_SECONDS)
-            gauge = httpx.get(f"{cluster.url}/readyz").json()
-            seen = aborted_at(cluster)
-            for name, streaming in (("streaming", True), ("not streaming", False)):
-                mine = [(i, at) for i, at, stream in closed if stream is streaming]
-                report(name, [seen[i] - at for i, at in mine if i in seen], len(mine))
-            print(f"running or waiting in vLLM afterwards: {running(cluster)}; {gauge}")  # noqa: T201
+            cluster.token = cluster.command("-m", "services.gateway.tokens", "--name", "bench")
+            for text in asyncio.run(measure(cluster, arguments.aborts)):
+                print(text)  # noqa: T201
         finally:
             stop(cluster)
 
