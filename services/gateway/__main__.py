@@ -33,6 +33,7 @@ async def serve(settings: GatewaySettings) -> None:
             host=settings.host,
             port=settings.port,
             http="httptools",
+            lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,

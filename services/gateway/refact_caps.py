@@ -21,8 +21,9 @@ _FIRST_WITH_NEW_FORM = (0, 10, 15)
 # Families for which the agent can write what it found in other files before the prompt.
 _CONTEXT_FORMATS = {"qwen2.5-coder": "qwen2.5", "starcoder2": "starcoder"}
 _RAG_SHARE = 0.5
-# The agent refuses to complete when the other files and the answer leave less than 512 tokens.
-_MIN_CONTEXT_TOKENS_FOR_RAG = 2048
+# Below, half of the context for other files leaves too little around the cursor; the agent refuses
+# to complete when less than 512 tokens are left.
+_MIN_CONTEXT_TOKENS_FOR_RAG = 4096
 _SUFFIX_FIRST = frozenset({"seed-coder"})
 _TOKENIZER_PLACE = "/tokenizer/"
 

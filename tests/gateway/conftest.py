@@ -102,7 +102,9 @@ async def serving(settings: GatewaySettings, store: Store) -> AsyncIterator[Gate
         for scope in Scope
     }
     async with gateway_state(settings) as state:
-        config = uvicorn.Config(create_app(state), port=0, log_config=None, http="httptools")
+        config = uvicorn.Config(
+            create_app(state), port=0, log_config=None, http="httptools", lifespan="off"
+        )
         server = HttpServer(config)
         listener = config.bind_socket()
         task = asyncio.create_task(server.serve([listener]))

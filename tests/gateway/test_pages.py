@@ -42,7 +42,7 @@ async def seen(store: Store, gateway: Gateway) -> AsyncIterator[list[Request]]:
         return PlainTextResponse("404: none", 404)
 
     app = Starlette(routes=[Route("/missing.js", missing), Route("/{path:path}", answer)])
-    config = uvicorn.Config(app, port=0, log_config=None)
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="off")
     server, listener = HttpServer(config), config.bind_socket()
     task = asyncio.create_task(server.serve([listener]))
     await server.listening.wait()

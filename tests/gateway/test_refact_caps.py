@@ -15,9 +15,11 @@ from services.cluster.records import (
     ReplicaRecord,
 )
 from services.cluster.registry import ClusterView
+from services.cluster.settings import ClusterSettings
+from services.cluster.store import Store
 from services.gateway.refact_caps import caps_for, new_caps, old_caps
 from services.gateway.routing import offers, resolve
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import Gateway, gateway_settings, serving
 
 CODER, CHAT, EMBEDDING = "hearth/coder", "other/chat", "some/embedding"
 QWEN = FimTokens(
@@ -35,20 +37,15 @@ OLD_KEYS = {
     "endpoint_template",
     "tokenizer_path_template",
     "tokenizer_rewrite_path",
-    "telemetry_basic_dest",
     "code_completion_default_model",
     "code_chat_default_model",
     "running_models",
 }
 NEW_KEYS = {
-    "cloud_name": None,
     "completion": {"endpoint", "models", "default_model"},
     "chat": {"endpoint", "models", "default_model"},
     "embedding": {"endpoint", "models", "default_model"},
-    "telemetry_endpoints": {
-        "telemetry_basic_endpoint",
-        "telemetry_basic_retrieve_my_own_endpoint",
-    },
+    "telemetry_endpoints": {"telemetry_basic_endpoint", "telemetry_basic_retrieve_my_own_endpoint"},
     "tokenizer_endpoints": set(),
 }
 
@@ -69,8 +66,8 @@ def replica(model: str, **changes: Any) -> ReplicaRecord:
 
 
 def adapter(adapter_id: str, **changes: Any) -> AdapterRecord:
-    fields: dict[str, Any] = {"model": CODER, "name": adapter_id, "rank": 8, "created_at": 1}
-    return AdapterRecord(adapter_id=adapter_id, **{**fields, **changes})
+    fields = {"model": CODER, "name": adapter_id, "rank": 8, "created_at": 1, **changes}
+    return AdapterRecord(adapter_id=adapter_id, **fields)
 
 
 def view(
@@ -97,23 +94,18 @@ def view(
     )
 
 
-def both(view: ClusterView) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The old form, the new form."""
+def both(view: ClusterView) -> tuple[dict[str, Any], dict[str, Any]]:  # old, new
     found = offers(view)
     return old_caps(found, view.caps_version), new_caps(found, view.caps_version)
 
 
-@pytest.mark.parametrize(
-    "view",
-    [view(), view(replica(CODER, supports_chat=True)), view(replica(CODER, fim=None))],
-    ids=["no model yet", "a model", "no fill-in-the-middle"],
-)
-def test_required_keys_are_there(view: ClusterView) -> None:
-    old, new = both(view)
+@pytest.mark.parametrize("replicas", [[], [replica(CODER)], [replica(CODER, fim=None)]])
+def test_required_keys_are_there(replicas: list[ReplicaRecord]) -> None:
+    old, new = both(view(*replicas))
     assert old.keys() >= OLD_KEYS
     for key, inner in NEW_KEYS.items():
-        assert key in new
-        assert inner is None or new[key].keys() >= inner
+        assert new[key].keys() >= inner
+    assert old["cloud_name"] == new["cloud_name"]
     assert old["caps_version"] == new["caps_version"] == 17
 
 
@@ -123,6 +115,7 @@ def test_no_address_is_left_to_the_agents_makers() -> None:
     assert old["telemetry_basic_dest"] == old["telemetry_basic_retrieve_my_own"] == ""
     assert set(new["telemetry_endpoints"].values()) == {""}
     assert "://" not in str((old, new))
+    assert old["support_metadata"] is new["support_metadata"] is True, "else it has no name"
 
 
 def test_while_no_model_answers_none_is_offered() -> None:
@@ -169,17 +162,15 @@ def test_the_default_is_what_auto_means(policy: AdapterPolicy, expected: str) ->
     seen = view(coder, adapters=adapters, policy=policy)
     assert resolve(seen, "").name == expected
     old, new = both(seen)
-    assert old["code_completion_default_model"] == expected
+    assert old["code_completion_default_model"] == old["code_chat_default_model"] == expected
     assert old["multiline_code_completion_default_model"] == expected
-    assert old["code_chat_default_model"] == expected
     assert new["completion"]["default_model"] == new["chat"]["default_model"] == expected
 
 
 def test_loaded_adapters_are_models_of_their_own() -> None:
-    adapters = (adapter("one"), adapter("two"), adapter("elsewhere"))
-    coder = replica(CODER, supports_chat=True, loaded_adapter_ids=("one", "two"))
-    old, new = both(view(coder, adapters=adapters))
-    names = {CODER, f"{CODER}:one", f"{CODER}:two"}
+    coder = replica(CODER, supports_chat=True, loaded_adapter_ids=("one",))
+    old, new = both(view(coder, adapters=(adapter("one"), adapter("elsewhere"))))
+    names = {CODER, f"{CODER}:one"}
     assert set(old["running_models"]) == names
     assert old["code_completion_models"].keys() == old["code_chat_models"].keys() == names
     assert new["completion"]["models"].keys() == new["chat"]["models"].keys() == names
@@ -201,34 +192,28 @@ def test_a_model_is_offered_for_what_it_can_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "scratchpad", "context_format"),
+    ("family", "context_tokens", "scratchpad", "context_format"),
     [
-        ({"family": "starcoder2"}, "FIM-PSM", "starcoder"),
-        ({"family": "santacoder"}, "FIM-PSM", None),
-        ({"family": "seed-coder"}, "FIM-SPM", None),
+        ("starcoder2", 8192, "FIM-PSM", "starcoder"),
+        ("starcoder2", 1024, "FIM-PSM", None),
+        ("santacoder", 8192, "FIM-PSM", None),
+        ("seed-coder", 8192, "FIM-SPM", None),
     ],
 )
-def test_families_differ(
-    changes: dict[str, Any], scratchpad: str, context_format: str | None
+def test_families_and_short_contexts(
+    family: str, context_tokens: int, scratchpad: str, context_format: str | None
 ) -> None:
-    old, _ = both(view(replica(CODER, fim=QWEN.model_copy(update=changes))))
+    fim = QWEN.model_copy(update={"family": family})
+    old, _ = both(view(replica(CODER, fim=fim, context_tokens=context_tokens)))
     record = old["code_completion_models"][CODER]
     assert record["default_scratchpad"] == scratchpad
     assert record["supports_scratchpads"][scratchpad].get("context_format") == context_format
 
 
-def test_a_short_context_is_left_to_the_file_at_hand() -> None:
-    old, _ = both(view(replica(CODER, context_tokens=1024)))
-    (tokens,) = old["code_completion_models"][CODER]["supports_scratchpads"].values()
-    assert "context_format" not in tokens
-
-
 def test_each_version_gets_its_form() -> None:
-    seen = view(replica(CODER))
-    found = offers(seen)
-    old, new = both(seen)
+    found = offers(view(replica(CODER)))
+    old, new = old_caps(found, 17), new_caps(found, 17)
     assert caps_for("refact-lsp 0.10.14", found, 17) == old
-    assert caps_for("refact-lsp 0.9.7", found, 17) == old
     assert caps_for("refact-lsp 0.10.15", found, 17) == new
     assert caps_for("refact-lsp 1.0.0", found, 17) == new
     assert caps_for("", found, 17) == {**old, **new} == {**new, **old}
@@ -251,3 +236,14 @@ async def test_routes(
     assert answer.status_code == 200
     assert answer.json().keys() >= has
     assert not answer.json().keys() & lacks
+
+
+async def test_without_a_model_the_agent_is_told_to_come_again(
+    store: Store, settings: ClusterSettings
+) -> None:
+    """Caps without a model would be kept for an hour."""
+    async with serving(gateway_settings(settings), store) as gateway, gateway.client() as client:
+        for path in ("/refact-caps", "/coding_assistant_caps.json"):
+            answer = await client.get(path)
+            assert answer.status_code == 503
+            assert answer.json()["detail"] == "No model is deployed yet."

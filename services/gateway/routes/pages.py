@@ -25,7 +25,7 @@ _SENT_ON = ("accept", "accept-encoding", "if-none-match", "if-modified-since", "
 _NOT_SENT_BACK = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
 _DOWN = (
     "Hearth's web interface is not up.\n\n"
-    "It may still be starting: load this page again in a few seconds.\n"
+    "It may still be starting: this page loads again by itself every few seconds.\n"
     "The API works without it; GET /readyz says what does.\n"
 )
 
@@ -72,4 +72,5 @@ async def _body(answer: httpx.Response) -> AsyncGenerator[bytes]:
 
 
 def _down() -> Response:
-    return PlainTextResponse(_DOWN, 503, {"Retry-After": "3", "Cache-Control": "no-store"})
+    headers = {"Retry-After": "3", "Refresh": "3", "Cache-Control": "no-store"}
+    return PlainTextResponse(_DOWN, 503, headers)

@@ -10,9 +10,10 @@ from starlette.responses import JSONResponse, Response
 
 from services.cluster.errors import NotFound
 from services.cluster.records import ReplicaPhase
+from services.cluster.registry import ClusterView
 from services.gateway.auth import ANYBODY, MODELS_READ, Caller
 from services.gateway.refact_caps import caps_for, old_caps, tokenizer_name
-from services.gateway.routing import offers
+from services.gateway.routing import Offer, offers, resolve
 from services.gateway.state import state_of
 
 router = APIRouter()
@@ -24,13 +25,13 @@ async def caps(request: Request, caller: Reader) -> Response:
     """The form that the agent's version reads."""
     view = state_of(request).view
     user_agent = request.headers.get("user-agent", "")
-    return JSONResponse(caps_for(user_agent, offers(view, caller.team_id), view.caps_version))
+    return JSONResponse(caps_for(user_agent, _offers(view, caller), view.caps_version))
 
 
 @router.get("/coding_assistant_caps.json")
 async def caps_of_old_agents(request: Request, caller: Reader) -> Response:
     view = state_of(request).view
-    return JSONResponse(old_caps(offers(view, caller.team_id), view.caps_version))
+    return JSONResponse(old_caps(_offers(view, caller), view.caps_version))
 
 
 @router.get("/tokenizer/{name:path}")
@@ -46,3 +47,13 @@ async def tokenizer(
                 state.tokenizers[replica.model] = await state.upstream.tokenizer(replica)
             return Response(state.tokenizers[replica.model], media_type="application/json")
     raise NotFound(f"No model {name[:200]!r} is being served, so there is no tokenizer for it.")
+
+
+def _offers(view: ClusterView, caller: Caller) -> list[Offer]:
+    """Raises EngineUnavailable, with the reason, while there are none: after a refusal the agent
+    asks again in a minute, after caps without a model in an hour.
+    """
+    found = offers(view, caller.team_id)
+    if not found:
+        resolve(view, "", caller.team_id)
+    return found
