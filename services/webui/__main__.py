@@ -31,6 +31,7 @@ async def serve(settings: WebuiSettings) -> None:
         host=settings.bind_host,
         port=settings.webui_port,
         log_config=None,
+        lifespan="off",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,

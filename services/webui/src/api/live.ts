@@ -1,8 +1,12 @@
-import { useEffect, useState } from "react";
+import type { Query } from "@tanstack/react-query";
+import { createContext, useEffect, useState } from "react";
 import { queryClient } from "./client";
 import { type ClusterState, clusterQuery, sessionQuery } from "./queries";
 
 export type LiveStatus = "connecting" | "live" | "reconnecting";
+
+/** Given by the shell: whether what the cache says is what the server says now. */
+export const LiveContext = createContext<LiveStatus>("connecting");
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8_000;
@@ -19,10 +23,13 @@ export function useLiveCluster(): LiveStatus {
   return status;
 }
 
+const isNoClusterState = (query: Query) => query.queryKey[0] !== clusterQuery.queryKey[0];
+
 function subscribe(report: (status: LiveStatus) => void): () => void {
   let source: EventSource | null = null;
   let timer: number | undefined;
   let pauseMs = FIRST_PAUSE_MS;
+  let wasCut = false;
 
   function open() {
     close();
@@ -31,8 +38,14 @@ function subscribe(report: (status: LiveStatus) => void): () => void {
       pauseMs = FIRST_PAUSE_MS;
       report("live");
       queryClient.setQueryData(clusterQuery.queryKey, JSON.parse(event.data) as ClusterState);
+      if (wasCut) {
+        // What else is shown may have changed meanwhile, or could not be fetched.
+        wasCut = false;
+        void queryClient.invalidateQueries({ predicate: isNoClusterState });
+      }
     });
     source.onerror = () => {
+      wasCut = true;
       report("reconnecting");
       close();
       timer = window.setTimeout(open, pauseMs);

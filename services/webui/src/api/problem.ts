@@ -15,7 +15,7 @@ export class Problem extends Error {
       return reason;
     }
     return new Problem(
-      "Hearth does not answer. It may be starting again, or this device is offline.",
+      "Hearth does not answer. It may be starting again, or this device is offline: try again in a few seconds.",
       0,
     );
   }

@@ -58,6 +58,8 @@ export const modelNamesQuery = (capsVersion: number) =>
 export const tokensQuery = queryOptions({
   queryKey: ["tokens"],
   queryFn: () => answer(api.GET("/api/v1/tokens")),
+  // No event tells of a token that was made in a terminal.
+  staleTime: 0,
 });
 
 const refreshTokens = () => queryClient.invalidateQueries({ queryKey: tokensQuery.queryKey });

@@ -26,14 +26,3 @@ export function Page({ title, about, action, children }: PageProps) {
     </Stack>
   );
 }
-
-export function Section({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <Stack gap="sm" component="section" aria-label={title}>
-      <Title order={2} size="h4">
-        {title}
-      </Title>
-      {children}
-    </Stack>
-  );
-}

@@ -17,7 +17,7 @@ export function PhaseBadge({ phase }: { phase: string }) {
       color={colour}
       variant="light"
       tt="none"
-      leftSection={phase === "starting" ? <Loader size={10} color={colour} /> : null}
+      leftSection={phase === "starting" ? <Loader size={10} color="currentColor" /> : null}
       miw="fit-content"
     >
       {phase}

@@ -12,7 +12,7 @@ export function ProblemAlert({ title, error, onRetry }: ProblemAlertProps) {
     <Alert color="red" title={title} icon={<IconAlertTriangle aria-hidden />} role="alert">
       {error.message}
       {onRetry && (
-        <Button mt="sm" display="block" size="xs" variant="light" color="red" onClick={onRetry}>
+        <Button mt="sm" display="block" size="xs" variant="default" onClick={onRetry}>
           Try again
         </Button>
       )}

@@ -9,7 +9,3 @@ export function Surface({ children, label }: { children: ReactNode; label?: stri
     </section>
   );
 }
-
-export function Row({ children }: { children: ReactNode }) {
-  return <div className={classes.row}>{children}</div>;
-}

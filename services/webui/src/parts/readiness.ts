@@ -1,5 +1,18 @@
 import type { ClusterState, Deployment, Replica } from "../api/queries";
 
+/** Why something cannot be asked for now. `reason` is "" while that is being found out. */
+export interface Hindrance {
+  reason: string;
+  /** Whether it stays so until somebody does something. */
+  isFailure: boolean;
+}
+
+export const UNREACHABLE: Hindrance = {
+  reason:
+    "Hearth does not answer. It is tried again every few seconds; this page goes on by itself.",
+  isFailure: false,
+};
+
 export const readyReplicas = (deployment: Deployment): Replica[] =>
   deployment.replicas.filter((replica) => replica.phase === "ready");
 
@@ -12,29 +25,39 @@ export function deploymentsIn(cluster: ClusterState) {
   return { answering, starting, failed };
 }
 
-/** Why no completion can be had now, or null when one can. */
-export function whyNotReady(cluster: ClusterState): string | null {
+/** Whether it cannot start before something else changes. */
+export const isWaiting = ({ phase, detail }: Deployment) => phase === "pending" && detail !== "";
+
+/** What a deployment that does not answer is doing, such as "MODEL is starting". */
+export function isDoing(deployment: Deployment): string {
+  if (deployment.phase === "failed") {
+    return `${deployment.model} could not be started`;
+  }
+  return `${deployment.model} ${isWaiting(deployment) ? "waits" : "is starting"}`;
+}
+
+/** What hinders every completion, or null when one can be had. */
+export function whyNotReady(cluster: ClusterState): Hindrance | null {
   const { answering, starting, failed } = deploymentsIn(cluster);
   const [one] = [...starting, ...failed];
   if (answering.length > 0) {
     return null;
   }
   if (!one) {
-    return "No model is deployed.";
+    return { reason: "No model is deployed. The overview shows what runs.", isFailure: true };
   }
-  const verb = one.phase === "failed" ? "could not be started" : "is starting";
-  return `${one.model} ${verb}. ${one.detail}`.trim();
+  const isFailure = one.phase === "failed";
+  const next = isFailure ? "The overview shows what runs." : "You can go on here when it is ready.";
+  return { reason: [`${isDoing(one)}.`, one.detail, next].filter(Boolean).join(" "), isFailure };
 }
 
-/** Why `model` can not chat now, or null when it can. */
-export function whyNoChat(cluster: ClusterState, model: string): string | null {
+/** What hinders a chat with `model`, or null. */
+export function whyNoChat(cluster: ClusterState, model: string): Hindrance | null {
   const able = cluster.deployments
     .flatMap(readyReplicas)
     .filter((replica) => replica.supports_chat)
     .map((replica) => replica.model);
   const isAble = able.some((base) => model === base || model.startsWith(`${base}:`));
-  return (
-    whyNotReady(cluster) ??
-    (isAble ? null : `${model} has no chat template: it completes, but can not chat.`)
-  );
+  const reason = `${model} has no chat template: it completes, but can not chat. Choose another model.`;
+  return whyNotReady(cluster) ?? (isAble ? null : { reason, isFailure: true });
 }

@@ -15,7 +15,8 @@ export function LiveBadge({ status }: { status: LiveStatus }) {
             color="yellow"
             variant="light"
             tt="none"
-            leftSection={<Loader size={10} color="yellow" />}
+            miw="fit-content"
+            leftSection={<Loader size={10} color="currentColor" />}
           >
             reconnecting
           </Badge>

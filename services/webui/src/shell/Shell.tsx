@@ -1,10 +1,10 @@
 import { AppShell, Burger, Group, NavLink, Stack, Text } from "@mantine/core";
-import { useDisclosure } from "@mantine/hooks";
+import { useDisclosure, useReducedMotion } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useEffect } from "react";
 import { Link, useLocation } from "wouter";
 import type { Session } from "../api/client";
-import { useLiveCluster } from "../api/live";
+import { LiveContext, useLiveCluster } from "../api/live";
 import { clusterQuery } from "../api/queries";
 import { fetchAllPages, pages } from "../pages";
 import { Brand } from "../parts/Brand";
@@ -22,6 +22,7 @@ interface ShellProps {
 export function Shell({ user, children }: ShellProps) {
   const [opened, { toggle, close }] = useDisclosure(false);
   const live = useLiveCluster();
+  const isStill = useReducedMotion();
   const cluster = useQuery(clusterQuery).data;
   const [location] = useLocation();
   useEffect(() => void fetchAllPages(), []);
@@ -30,6 +31,7 @@ export function Shell({ user, children }: ShellProps) {
       header={{ height: 56 }}
       navbar={{ width: 216, breakpoint: "sm", collapsed: { mobile: !opened } }}
       padding={{ base: "md", sm: "xl" }}
+      transitionDuration={isStill ? 0 : 200}
     >
       <a href="#main" className={classes.skip}>
         Skip to the page
@@ -44,7 +46,10 @@ export function Shell({ user, children }: ShellProps) {
               size="sm"
               aria-label={opened ? "Close the navigation" : "Open the navigation"}
             />
-            <Brand name={cluster?.name ?? "Hearth"} />
+            <Brand
+              name={cluster?.name ?? "Hearth"}
+              {...(live === "reconnecting" && { nameFrom: "xs" })}
+            />
             <LiveBadge status={live} />
           </Group>
           <Group gap={4} wrap="nowrap">
@@ -76,7 +81,7 @@ export function Shell({ user, children }: ShellProps) {
         )}
       </AppShell.Navbar>
       <AppShell.Main id="main" className={classes.main}>
-        {children}
+        <LiveContext value={live}>{children}</LiveContext>
       </AppShell.Main>
     </AppShell>
   );

@@ -1,18 +1,11 @@
-import { Badge, Group } from "@mantine/core";
 import { IconBox } from "@tabler/icons-react";
 import type { Deployment, Model } from "../../api/queries";
 import { EmptyState } from "../../parts/EmptyState";
 import { bytes, integer, parameters } from "../../parts/format";
 import { RecordLine } from "../../parts/RecordLine";
-import { Row, Surface } from "../../parts/Surface";
-
-const ABILITIES = [
-  ["supports_completion", "completion"],
-  ["fim_family", "fill in the middle"],
-  ["supports_chat", "chat"],
-  ["supports_embeddings", "embeddings"],
-  ["supports_finetune", "fine-tune"],
-] as const;
+import { Row } from "../../parts/Row";
+import { Surface } from "../../parts/Surface";
+import { Abilities } from "./Abilities";
 
 /** The catalogue: what could be deployed. */
 export function Models({ models, deployments }: { models: Model[]; deployments: Deployment[] }) {
@@ -48,22 +41,5 @@ export function Models({ models, deployments }: { models: Model[]; deployments: 
         </Row>
       ))}
     </Surface>
-  );
-}
-
-function Abilities({ model, deployed }: { model: Model; deployed: boolean }) {
-  return (
-    <Group gap={6}>
-      {ABILITIES.filter(([field]) => model[field]).map(([field, word]) => (
-        <Badge key={field} variant="default" tt="none" fw={500}>
-          {word}
-        </Badge>
-      ))}
-      {deployed && (
-        <Badge variant="light" color="teal" tt="none">
-          deployed
-        </Badge>
-      )}
-    </Group>
   );
 }

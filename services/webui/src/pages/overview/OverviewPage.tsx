@@ -1,8 +1,9 @@
 import { Skeleton, Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { clusterQuery } from "../../api/queries";
-import { Page, Section } from "../../parts/Page";
+import { Page } from "../../parts/Page";
 import { ProblemAlert } from "../../parts/ProblemAlert";
+import { Section } from "../../parts/Section";
 import { Deployments } from "./Deployments";
 import { Devices } from "./Devices";
 import { EngineState } from "./EngineState";

@@ -3,7 +3,8 @@ import type { Process } from "../../api/queries";
 import { duration } from "../../parts/format";
 import { PhaseBadge } from "../../parts/PhaseBadge";
 import { RecordLine } from "../../parts/RecordLine";
-import { Row, Surface } from "../../parts/Surface";
+import { Row } from "../../parts/Row";
+import { Surface } from "../../parts/Surface";
 import { useNow } from "../../parts/useNow";
 
 export function Services({ processes }: { processes: Process[] }) {

@@ -1,17 +1,19 @@
-import { Alert, Button, Group, Stack, Textarea } from "@mantine/core";
-import { IconMessage, IconPlayerStop, IconSend2 } from "@tabler/icons-react";
-import { useEffect, useRef, useState } from "react";
+import { Button, Group, Stack, Textarea } from "@mantine/core";
+import { IconSend2 } from "@tabler/icons-react";
+import { useState } from "react";
 import { type ChatMessage, streamChat } from "../../api/generation";
-import { EmptyState } from "../../parts/EmptyState";
-import classes from "./ChatTab.module.css";
+import type { Hindrance } from "../../parts/readiness";
+import { ChatLog } from "./ChatLog";
+import { HindranceAlert } from "./HindranceAlert";
 import { Outcome } from "./Outcome";
 import type { Parameters } from "./parameters";
+import { RunButton } from "./RunButton";
 import { useGeneration } from "./useGeneration";
 
 interface ChatTabProps {
   parameters: Parameters;
   model: string;
-  hindrance: string | null;
+  hindrance: Hindrance | null;
 }
 
 export function ChatTab({ parameters, model, hindrance }: ChatTabProps) {
@@ -52,9 +54,10 @@ export function ChatTab({ parameters, model, hindrance }: ChatTabProps) {
     <Stack gap="md">
       <ChatLog messages={shown} />
       {generation && <Outcome generation={generation} />}
-      {hindrance && <Alert color="blue">{hindrance}</Alert>}
+      <HindranceAlert hindrance={hindrance} />
       <Textarea
         label="Message"
+        description="Enter sends it, Shift Enter begins a new line"
         placeholder="Ask something"
         autosize
         minRows={2}
@@ -69,23 +72,14 @@ export function ChatTab({ parameters, model, hindrance }: ChatTabProps) {
         }}
       />
       <Group gap="sm">
-        {busy ? (
-          <Button
-            variant="default"
-            leftSection={<IconPlayerStop size={16} aria-hidden />}
-            onClick={cancel}
-          >
-            Stop
-          </Button>
-        ) : (
-          <Button
-            leftSection={<IconSend2 size={16} aria-hidden />}
-            onClick={() => void send()}
-            disabled={hindrance !== null || !draft.trim()}
-          >
-            Send
-          </Button>
-        )}
+        <RunButton
+          label="Send"
+          icon={<IconSend2 size={16} aria-hidden />}
+          disabled={hindrance !== null || !draft.trim()}
+          busy={busy}
+          onRun={() => void send()}
+          onStop={cancel}
+        />
         {messages.length > 0 && !busy && (
           <Button
             variant="subtle"
@@ -100,31 +94,5 @@ export function ChatTab({ parameters, model, hindrance }: ChatTabProps) {
         )}
       </Group>
     </Stack>
-  );
-}
-
-function ChatLog({ messages }: { messages: ChatMessage[] }) {
-  const log = useRef<HTMLDivElement>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is shown is the cause
-  useEffect(() => {
-    log.current?.scrollTo({ top: log.current.scrollHeight });
-  }, [messages]);
-  return (
-    <div className={classes.log} ref={log} role="log" aria-label="Conversation">
-      {messages.length === 0 && (
-        <EmptyState icon={<IconMessage />} title="Nothing was said yet">
-          Small models answer briefly, and sometimes beside the point.
-        </EmptyState>
-      )}
-      {messages.map((message, index) => (
-        <div
-          // biome-ignore lint/suspicious/noArrayIndexKey: messages are only ever added at the end
-          key={index}
-          className={`${classes.message} ${classes[message.role]}`}
-        >
-          {message.content}
-        </div>
-      ))}
-    </div>
   );
 }

@@ -1,23 +1,25 @@
-import { Alert, Button, Group, Kbd, Stack, Text } from "@mantine/core";
+import { Button, Group, Kbd, Stack, Text } from "@mantine/core";
 import { useSessionStorage } from "@mantine/hooks";
-import { IconPlayerPlay, IconPlayerStop } from "@tabler/icons-react";
+import { IconPlayerPlay } from "@tabler/icons-react";
 import { streamCompletion } from "../../api/generation";
+import type { Hindrance } from "../../parts/readiness";
 import { FillEditor } from "./FillEditor";
+import { HindranceAlert } from "./HindranceAlert";
 import { Outcome } from "./Outcome";
 import { type Parameters, unescaped } from "./parameters";
+import { RunButton } from "./RunButton";
 import { useGeneration } from "./useGeneration";
 
 const BEFORE = 'def mean(values):\n    """The arithmetic mean; 0.0 for no values."""\n    ';
 const AFTER = "\n\n\nprint(mean([1, 2, 3]))\n";
 
-interface TabProps {
+interface CompletionTabProps {
   parameters: Parameters;
   model: string;
-  /** Why nothing can be asked now, or null. */
-  hindrance: string | null;
+  hindrance: Hindrance | null;
 }
 
-export function CompletionTab({ parameters, model, hindrance }: TabProps) {
+export function CompletionTab({ parameters, model, hindrance }: CompletionTabProps) {
   const [draft, setDraft] = useSessionStorage({
     key: "hearth-playground-draft",
     defaultValue: { text: BEFORE + AFTER, cursor: BEFORE.length },
@@ -71,25 +73,16 @@ export function CompletionTab({ parameters, model, hindrance }: TabProps) {
         onKeep={kept}
         onDrop={busy ? cancel : clear}
       />
-      {hindrance && <Alert color="blue">{hindrance}</Alert>}
+      <HindranceAlert hindrance={hindrance} />
       <Group gap="sm">
-        {busy ? (
-          <Button
-            variant="default"
-            leftSection={<IconPlayerStop size={16} aria-hidden />}
-            onClick={cancel}
-          >
-            Stop
-          </Button>
-        ) : (
-          <Button
-            leftSection={<IconPlayerPlay size={16} aria-hidden />}
-            onClick={complete}
-            disabled={hindrance !== null}
-          >
-            Complete
-          </Button>
-        )}
+        <RunButton
+          label="Complete"
+          icon={<IconPlayerPlay size={16} aria-hidden />}
+          disabled={hindrance !== null}
+          busy={busy}
+          onRun={complete}
+          onStop={cancel}
+        />
         {inserted && !busy ? (
           <>
             <Button variant="default" onClick={kept}>

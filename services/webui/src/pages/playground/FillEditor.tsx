@@ -15,12 +15,16 @@ interface FillEditorProps {
   onDrop: () => void;
 }
 
+const END_MARGIN_PX = 24;
+
 export function FillEditor(props: FillEditorProps) {
   const { text, cursor, inserted, busy } = props;
   const before = text.slice(0, cursor);
   const after = text.slice(cursor);
   const shown = before + inserted + after;
   const input = useRef<HTMLTextAreaElement>(null);
+  const scroll = useRef<HTMLDivElement>(null);
+  const end = useRef<HTMLSpanElement>(null);
   const caret = cursor + inserted.length;
 
   // Setting a text area's value moves its caret to the end.
@@ -31,6 +35,18 @@ export function FillEditor(props: FillEditorProps) {
       area.setSelectionRange(caret, caret);
     }
   }, [shown, caret]);
+
+  // What is inserted may go on beyond the right edge.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the text that grows is the cause
+  useLayoutEffect(() => {
+    if (busy && scroll.current && end.current) {
+      const { clientWidth, scrollLeft } = scroll.current;
+      const beyond = end.current.offsetLeft + END_MARGIN_PX - clientWidth;
+      if (beyond > scrollLeft || end.current.offsetLeft < scrollLeft) {
+        scroll.current.scrollLeft = beyond;
+      }
+    }
+  }, [inserted, busy]);
 
   function followKeys(event: KeyboardEvent) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -50,11 +66,14 @@ export function FillEditor(props: FillEditorProps) {
       <pre className={classes.numbers} aria-hidden>
         {shown.split("\n").map((_, index) => `${index + 1}\n`)}
       </pre>
-      <div className={classes.scroll}>
+      <div className={classes.scroll} ref={scroll}>
         <pre className={classes.shown} aria-hidden>
           {before}
           {inserted ? (
-            <mark className={classes.inserted}>{inserted}</mark>
+            <>
+              <mark className={classes.inserted}>{inserted}</mark>
+              <span ref={end} />
+            </>
           ) : (
             <span className={classes.cursor} />
           )}

@@ -4,7 +4,7 @@ import { ProblemAlert } from "../../parts/ProblemAlert";
 import { type Generation, tokensPerSecond } from "./useGeneration";
 
 const ENDINGS: Record<string, string> = {
-  length: "ended at the longest answer",
+  length: "reached the longest answer",
   stop: "ended by itself",
 };
 
@@ -39,11 +39,13 @@ function ending(generation: Generation): string {
 
 /** How an answer went: state, times, speed, and who gave it. */
 export function Outcome({ generation }: { generation: Generation }) {
+  const { problem, text } = generation;
+  if (problem && !text) {
+    return <ProblemAlert title="There is no answer" error={problem} />;
+  }
   return (
     <>
-      {generation.problem && (
-        <ProblemAlert title="The answer could not be completed" error={generation.problem} />
-      )}
+      {problem && <ProblemAlert title="The answer broke off" error={problem} />}
       <Group gap={0} style={{ gap: "4px 20px" }} align="baseline" data-testid="outcome">
         <Text size="sm" fw={600} role="status">
           {ending(generation)}

@@ -1,4 +1,5 @@
-import { NumberInput, Select, SimpleGrid, TagsInput } from "@mantine/core";
+import { Select, SimpleGrid, TagsInput } from "@mantine/core";
+import { NumberSetting } from "./NumberSetting";
 import type { Parameters } from "./parameters";
 
 interface ParameterPanelProps {
@@ -24,25 +25,23 @@ export function ParameterPanel(props: ParameterPanelProps) {
         allowDeselect={false}
         onChange={(model) => set({ model: model ?? "" })}
       />
-      <NumberInput
+      <NumberSetting
         label="Longest answer"
         description="In tokens"
         min={1}
         max={4096}
-        clampBehavior="strict"
         value={parameters.maxTokens}
-        onChange={(value) => set({ maxTokens: Number(value) || 1 })}
+        onChange={(maxTokens) => set({ maxTokens })}
       />
-      <NumberInput
+      <NumberSetting
         label="Temperature"
         description="0 always answers the same"
         min={0}
         max={2}
         step={0.1}
         decimalScale={2}
-        clampBehavior="strict"
         value={parameters.temperature}
-        onChange={(value) => set({ temperature: Number(value) || 0 })}
+        onChange={(temperature) => set({ temperature })}
       />
       {props.withStop && (
         <TagsInput

@@ -1,28 +1,46 @@
 import { Grid, Tabs } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { useContext } from "react";
 import { useSearchParams } from "wouter";
+import { LiveContext } from "../../api/live";
 import { clusterQuery, modelNamesQuery } from "../../api/queries";
 import { Page } from "../../parts/Page";
 import { ProblemAlert } from "../../parts/ProblemAlert";
-import { whyNoChat, whyNotReady } from "../../parts/readiness";
-import { Row, Surface } from "../../parts/Surface";
+import { Row } from "../../parts/Row";
+import { type Hindrance, UNREACHABLE, whyNoChat, whyNotReady } from "../../parts/readiness";
+import { Surface } from "../../parts/Surface";
 import { ChatTab } from "./ChatTab";
 import { CompletionTab } from "./CompletionTab";
 import { ParameterPanel } from "./ParameterPanel";
-import { chosenModel, useParameters } from "./parameters";
+import { chosenModel, type Kind, useParameters } from "./parameters";
+
+const ASKING: Hindrance = { reason: "", isFailure: false };
 
 export default function PlaygroundPage() {
+  const live = useContext(LiveContext);
   const cluster = useQuery(clusterQuery).data;
   const names = useQuery(modelNamesQuery(cluster?.caps_version ?? 0));
-  const [parameters, setParameters] = useParameters();
   const [search, setSearch] = useSearchParams();
-  const tab = search.get("tab") === "chat" ? "chat" : "completion";
+  const kind: Kind = search.get("tab") === "chat" ? "chat" : "completion";
+  const kept = { completion: useParameters("completion"), chat: useParameters("chat") };
+  const [parameters, setParameters] = kept[kind];
   const models = names.data ?? [];
   const model = chosenModel(parameters.model, models);
-  const asking = cluster && names.data ? null : "Asking which models are ready.";
+
+  function hindrance(): Hindrance | null {
+    if (live === "reconnecting") {
+      return UNREACHABLE;
+    }
+    if (!cluster || !names.data) {
+      return ASKING;
+    }
+    return kind === "chat" ? whyNoChat(cluster, model) : whyNotReady(cluster);
+  }
+
+  const tab = { parameters, model, hindrance: hindrance() };
   return (
     <Page title="Playground" about="Ask the model what an IDE would ask it.">
-      {names.isError && (
+      {names.isError && live !== "reconnecting" && (
         <ProblemAlert
           title="The models are not known"
           error={names.error}
@@ -30,7 +48,7 @@ export default function PlaygroundPage() {
         />
       )}
       <Tabs
-        value={tab}
+        value={kind}
         onChange={(value) => setSearch(value === "chat" ? { tab: "chat" } : {}, { replace: true })}
         keepMounted={false}
       >
@@ -41,28 +59,21 @@ export default function PlaygroundPage() {
         <Grid gap="lg">
           <Grid.Col span={{ base: 12, lg: 8 }}>
             <Tabs.Panel value="completion">
-              <CompletionTab
-                parameters={parameters}
-                model={model}
-                hindrance={cluster && !asking ? whyNotReady(cluster) : asking}
-              />
+              <CompletionTab {...tab} />
             </Tabs.Panel>
             <Tabs.Panel value="chat">
-              <ChatTab
-                parameters={parameters}
-                model={model}
-                hindrance={cluster && !asking ? whyNoChat(cluster, model) : asking}
-              />
+              <ChatTab {...tab} />
             </Tabs.Panel>
           </Grid.Col>
           <Grid.Col span={{ base: 12, lg: 4 }}>
             <Surface label="Parameters">
               <Row>
                 <ParameterPanel
+                  key={kind}
                   parameters={parameters}
                   model={model}
                   models={models}
-                  withStop={tab === "completion"}
+                  withStop={kind === "completion"}
                   onChange={setParameters}
                 />
               </Row>

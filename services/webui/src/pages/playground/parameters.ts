@@ -9,11 +9,16 @@ export interface Parameters {
   stop: string[];
 }
 
-const FIRST: Parameters = { model: "", maxTokens: 64, temperature: 0.2, stop: [] };
+export type Kind = "completion" | "chat";
+
+const MAX_TOKENS: Record<Kind, number> = { completion: 64, chat: 256 };
 
 /** Kept while the browser's tab lives, so that a look at another page loses no input. */
-export const useParameters = () =>
-  useSessionStorage<Parameters>({ key: "hearth-playground-parameters", defaultValue: FIRST });
+export const useParameters = (kind: Kind) =>
+  useSessionStorage<Parameters>({
+    key: `hearth-playground-${kind}`,
+    defaultValue: { model: "", maxTokens: MAX_TOKENS[kind], temperature: 0.2, stop: [] },
+  });
 
 const ESCAPES: Record<string, string> = { n: "\n", t: "\t", "\\": "\\" };
 

@@ -1,4 +1,4 @@
-import { Card, Center, Code, Loader, Stack, Text, Title } from "@mantine/core";
+import { Card, Center, Loader, Stack, Text, Title } from "@mantine/core";
 import { useDocumentTitle } from "@mantine/hooks";
 import { useLayoutEffect } from "react";
 import { Redirect } from "wouter";
@@ -6,6 +6,7 @@ import { Problem } from "../../api/problem";
 import { useSignIn } from "../../api/queries";
 import { Brand } from "../../parts/Brand";
 import { ProblemAlert } from "../../parts/ProblemAlert";
+import { HowToGetLink } from "./HowToGetLink";
 
 /** The secret of a sign-in link; it must not stay in the browser's history. */
 function takeLink(): string | null {
@@ -38,7 +39,15 @@ export function SignInPage() {
   const mayWorkAgain = variables && error instanceof Problem && error.isTemporary;
   return (
     <Center mih="100vh" p="md" component="main">
-      <Card withBorder padding="xl" radius="lg" w={440} maw="100%" shadow="sm">
+      <Card
+        withBorder
+        padding="xl"
+        radius="lg"
+        w={440}
+        maw="100%"
+        shadow="sm"
+        bg="var(--hearth-surface)"
+      >
         <Stack gap="lg">
           <Brand name="Hearth" />
           {isPending ? (
@@ -66,23 +75,5 @@ export function SignInPage() {
         </Stack>
       </Card>
     </Center>
-  );
-}
-
-function HowToGetLink() {
-  return (
-    <>
-      <Text>
-        Hearth has no passwords. You sign in with a link that works once, within 15 minutes.
-      </Text>
-      <Stack gap={6}>
-        <Text>On the machine that runs Hearth, in its folder, type</Text>
-        <Code block>make admin-link</Code>
-        <Text>and open the link that it prints in this browser.</Text>
-      </Stack>
-      <Text size="sm" c="dimmed">
-        No access to that machine? Ask the person who runs it to send you a link.
-      </Text>
-    </>
   );
 }

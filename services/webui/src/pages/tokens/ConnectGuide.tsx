@@ -1,6 +1,7 @@
 import { Stack, Tabs, Text } from "@mantine/core";
 import { CodeBlock } from "../../parts/CodeBlock";
-import { Row, Surface } from "../../parts/Surface";
+import { Row } from "../../parts/Row";
+import { Surface } from "../../parts/Surface";
 
 interface Step {
   words: string;
@@ -37,7 +38,7 @@ function clientsOf(server: string, token: string): Client[] {
       steps: [address("Settings > Tools > Refact.ai > Advanced > Inference URL"), key],
     },
     {
-      name: "OpenAI client",
+      name: "OpenAI",
       steps: [
         {
           words: "Programs that speak the OpenAI API read these two:",

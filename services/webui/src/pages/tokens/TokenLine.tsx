@@ -11,22 +11,7 @@ export function TokenLine({ token, onRevoke }: { token: Token; onRevoke: () => v
     token.expires_at === 0 ? "never expires" : !isExpired && `expires ${day(token.expires_at)}`;
   return (
     <RecordLine
-      name={
-        <Group gap={8}>
-          <Text fw={600}>{token.name}</Text>
-          {token.scopes.map((scope) => (
-            <Badge
-              key={scope}
-              variant={scope === "admin" ? "light" : "default"}
-              color="red"
-              tt="none"
-              fw={500}
-            >
-              {scope}
-            </Badge>
-          ))}
-        </Group>
-      }
+      name={token.name}
       facts={[`created ${day(token.created_at)}`, lifetime]}
       aside={
         <Button variant="default" size="xs" onClick={onRevoke} aria-label={`Revoke ${token.name}`}>
@@ -34,8 +19,21 @@ export function TokenLine({ token, onRevoke }: { token: Token; onRevoke: () => v
         </Button>
       }
     >
+      <Group gap={6} mt={6}>
+        {token.scopes.map((scope) => (
+          <Badge
+            key={scope}
+            variant={scope === "admin" ? "light" : "default"}
+            color="red"
+            tt="none"
+            fw={500}
+          >
+            {scope}
+          </Badge>
+        ))}
+      </Group>
       {isExpired && (
-        <Text size="sm" c="red">
+        <Text size="sm" c="red" mt={4}>
           Expired {day(token.expires_at)}: it is refused.
         </Text>
       )}

@@ -1,0 +1,30 @@
+import { Group, Text } from "@mantine/core";
+import { bytes } from "../../parts/format";
+import classes from "./Devices.module.css";
+
+interface DeviceShareProps {
+  /** "" for what nobody holds. */
+  colour: string;
+  words: string;
+  amount: number;
+}
+
+/** One line below a device's bar: who holds how much of its memory. */
+export function DeviceShare({ colour, words, amount }: DeviceShareProps) {
+  const background = colour && `var(--mantine-color-${colour.replace(".", "-")})`;
+  return (
+    <Group gap={8} wrap="nowrap">
+      <span
+        className={colour ? classes.swatch : `${classes.swatch} ${classes.free}`}
+        style={{ background }}
+        aria-hidden
+      />
+      <Text size="sm" truncate flex={1} title={words}>
+        {words}
+      </Text>
+      <Text size="sm" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+        {bytes(amount)}
+      </Text>
+    </Group>
+  );
+}
