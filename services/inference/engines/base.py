@@ -1,0 +1,176 @@
+"""What every engine is: one model that continues prompts, with adapters, behind one interface.
+
+Prompts arrive as token ids; the engine never sees a template. Everything runs on one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from services.cluster.errors import EngineUnavailable
+from services.inference.engines.adapter_table import AdapterTable
+from services.inference.engines.generation import (
+    Delta,
+    Embeddings,
+    EngineStats,
+    GenerationRequest,
+    Sampling,
+    Score,
+)
+from services.inference.scoring import windows
+from services.inference.together import together
+from services.inference.tokenization import Tokenizer
+
+_BACKGROUND_PRIORITY = 100
+_NUM_SCORED_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """What a replica runs on. `device_kind` is "cpu" or "cuda"; `kv_cache_bytes` is of each device.
+
+    `context_tokens` 0 stands for the model's own, as far as the cache holds one such request.
+    `max_running` bounds the batch.
+    """
+
+    model: str
+    model_folder: Path
+    device_kind: str
+    num_devices: int = 1
+    context_tokens: int = 0
+    kv_cache_bytes: int = 0
+    embeds: bool = False
+    max_running: int = 32
+    max_lora_rank: int = 64
+    max_loras_in_batch: int = 4
+    max_loaded_adapters: int = 16
+    echo_token_seconds: float = 0.0
+
+
+class Engine(ABC):
+    """Start once, close once. `errored` says why the engine died, "" while it lives."""
+
+    name: ClassVar[str]
+
+    version: str
+    context_tokens: int
+    embedding_size: int = 0
+    tokenizer: Tokenizer
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        self.adapters = AdapterTable(config.max_loaded_adapters)
+        self._score_numbers = itertools.count(1)
+        self._scoring = asyncio.Semaphore(_NUM_SCORED_AT_ONCE)
+
+    @property
+    @abstractmethod
+    def errored(self) -> str: ...
+
+    @abstractmethod
+    async def start(self, report: Callable[[str], None]) -> None:
+        """Returns when requests are taken; `report` is told what is being done, as a phrase.
+
+        Raises EngineUnavailable with a sentence.
+        """
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Delta]:
+        """Deltas until one has `finish`. Closing the generator or cancelling its task aborts.
+
+        Raises AdapterNotLoaded, BadRequest for parameters that the model cannot take, and
+        EngineUnavailable when the engine died.
+        """
+        with self.adapters.using(request.adapter_id):
+            async with aclosing(self._generate(request)) as deltas:
+                async for delta in deltas:
+                    yield delta
+
+    @abstractmethod
+    def _generate(self, request: GenerationRequest) -> AsyncGenerator[Delta]:
+        """As `generate`, for an adapter that stays loaded meanwhile."""
+
+    @abstractmethod
+    async def abort(self, request_id: str) -> None:
+        """Ends a generation, whose stream then ends with ABORTED. Unknown ids are nothing."""
+
+    @abstractmethod
+    async def _load(self, adapter_id: str, folder: Path) -> None: ...
+
+    @abstractmethod
+    async def _unload(self, adapter_id: str) -> None: ...
+
+    @abstractmethod
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Raises Unimplemented when the model is not an embedding model."""
+
+    @abstractmethod
+    def stats(self) -> EngineStats: ...
+
+    @abstractmethod
+    async def wait_errored(self) -> str:
+        """Returns when the engine has died, with the reason."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Ends the engine's processes. Generations that run end with EngineUnavailable."""
+
+    async def load_adapter(self, adapter_id: str, folder: Path) -> float:
+        """Seconds it took; 0 when it was loaded. Each adapter's folder is its own and immutable.
+
+        Raises BadRequest when the folder holds no adapter that the model can take, Overloaded
+        when `max_loaded_adapters` are loaded.
+        """
+        started = time.monotonic()
+        async with self.adapters.loading(adapter_id) as wanted:
+            if not wanted:
+                return 0.0
+            await self._load(adapter_id, folder)
+        return time.monotonic() - started
+
+    async def unload_adapter(self, adapter_id: str) -> None:
+        """Waits for the generations that use it; new ones are refused. Raises AdapterNotLoaded."""
+        async with self.adapters.unloading(adapter_id):
+            await self._unload(adapter_id)
+
+    async def score(self, token_ids: Sequence[int], adapter_id: str = "") -> Score:
+        """Mean loss of a text. Longer than the context: windows that overlap by half.
+
+        Raises what `generate` raises; an adapter stays loaded until the last window is done.
+        """
+        with self.adapters.using(adapter_id):
+            found = await together(
+                self._window_losses(token_ids[part.start : part.end], part.counted, adapter_id)
+                for part in windows(len(token_ids), self.context_tokens - 1)
+            )
+        losses = [loss for window in found for loss in window]
+        mean_loss = sum(losses) / len(losses) if losses else None
+        return Score(mean_loss, len(losses))
+
+    async def _window_losses(
+        self, token_ids: Sequence[int], first_counted: int, adapter_id: str
+    ) -> list[float]:
+        """Losses of the tokens from `first_counted` of the window on."""
+        request = GenerationRequest(
+            request_id=f"score-{next(self._score_numbers)}",
+            prompt_token_ids=token_ids,
+            sampling=Sampling(max_tokens=1, temperature=0, prompt_logprobs=True),
+            adapter_id=adapter_id,
+            priority=_BACKGROUND_PRIORITY,
+        )
+        async with self._scoring, aclosing(self._generate(request)) as deltas:
+            async for delta in deltas:
+                if delta.prompt_logprobs:
+                    return [
+                        -position.chosen.logprob
+                        for position in delta.prompt_logprobs[first_counted:]
+                        if position.chosen.logprob is not None
+                    ]
+        raise EngineUnavailable("The engine gave no losses for a text.")

@@ -1,0 +1,105 @@
+"""What an engine is asked and what it answers: plain objects, without a word of any engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class FinishReason(StrEnum):
+    STOP = "stop"
+    LENGTH = "length"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Limits are those of proto/v1/replica.proto. `num_logprobs` None: no log-probabilities."""
+
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int | None = None
+    stop: Sequence[str] = ()
+    stop_token_ids: Sequence[int] = ()
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    num_logprobs: int | None = None
+    prompt_logprobs: bool = False
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """`request_id` is unique in the engine's life. A lower `priority` is served earlier."""
+
+    request_id: str
+    prompt_token_ids: Sequence[int]
+    sampling: Sampling
+    adapter_id: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """`logprob` is None for the first token of a prompt, which nothing predicts."""
+
+    token_id: int
+    text: str
+    logprob: float | None
+    rank: int
+
+
+@dataclass(frozen=True)
+class PositionLogprobs:
+    """The token at a position and, best first, the most probable ones."""
+
+    chosen: TokenLogprob
+    top: Sequence[TokenLogprob] = ()
+
+
+@dataclass(frozen=True)
+class Finish:
+    reason: FinishReason
+    stop_string: str
+    num_prompt_tokens: int
+    num_generated_tokens: int
+    num_cached_tokens: int
+
+
+@dataclass(frozen=True)
+class Delta:
+    """All that was ready since the last one. `finish` is set in the last."""
+
+    token_ids: Sequence[int] = ()
+    text: str = ""
+    logprobs: Sequence[PositionLogprobs] = ()
+    prompt_logprobs: Sequence[PositionLogprobs] = ()
+    finish: Finish | None = None
+
+
+@dataclass(frozen=True)
+class EngineStats:
+    """The engine's own gauges. `kv_cache_usage` is 0 to 1."""
+
+    num_running: int = 0
+    num_waiting: int = 0
+    kv_cache_usage: float = 0.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """`mean_loss` in nats for each token; None when no token could be scored."""
+
+    mean_loss: float | None
+    num_scored_tokens: int
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """L2-normalised vectors in the order of the texts."""
+
+    vectors: Sequence[Sequence[float]]
+    num_prompt_tokens: int

@@ -1,0 +1,130 @@
+"""What a request asks to continue, as token ids: text, chat, or a cursor between two texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.cluster.errors import BadRequest, ContextLengthExceeded
+from services.inference.fim import FimFamily, recognise
+from services.inference.tokenization import Tokenizer, split_at
+
+_DEFAULT_FIM_TOKENS = 256  # room for the answer when a request sets no max_tokens
+_SUFFIX_SHARE = 0.25  # of the room, at least; more only where the prefix leaves it free
+
+
+@dataclass(frozen=True)
+class BuiltPrompt:
+    """`stop_token_ids` end the generation beside those of the request."""
+
+    token_ids: Sequence[int]
+    text: str = ""
+    stop_token_ids: tuple[int, ...] = ()
+
+
+class Prompts:
+    """Builds prompts for one model. Errors are BadRequest with the field in `param`."""
+
+    def __init__(self, tokenizer: Tokenizer, context_tokens: int) -> None:
+        self.fim: FimFamily | None = recognise(tokenizer.special_tokens)
+        self._tokenizer = tokenizer
+        self._context_tokens = context_tokens
+        self._fim_stops = self.fim.stop_token_ids(tokenizer.special_tokens) if self.fim else ()
+
+    def from_text(self, text: str) -> BuiltPrompt:
+        token_ids = self._tokenizer.encode(text)
+        return BuiltPrompt(token_ids, text, self._stops_after(token_ids))
+
+    def from_tokens(self, token_ids: Sequence[int]) -> BuiltPrompt:
+        if beyond := [i for i in token_ids if i >= self._tokenizer.num_tokens]:
+            raise BadRequest(
+                f"Token id {beyond[0]} is outside the vocabulary of"
+                f" {self._tokenizer.num_tokens} tokens.",
+                param="prompt",
+            )
+        return BuiltPrompt(token_ids, "", self._stops_after(token_ids))
+
+    def from_cursor(self, prefix: str, suffix: str, max_tokens: int | None) -> BuiltPrompt:
+        """Fill-in-the-middle. What does not fit is cut at the ends that are far from the cursor."""
+        if self.fim is None:
+            raise BadRequest(
+                "This model has no fill-in-the-middle tokens: send a prompt without suffix.",
+                param="suffix",
+            )
+        tokenizer, fim = self._tokenizer, self.fim
+        before = tokenizer.encode_plain(prefix)
+        after = tokenizer.encode_plain(suffix)
+        answer = min(max_tokens or _DEFAULT_FIM_TOKENS, self._context_tokens // 2)
+        room = max(self._context_tokens - answer - len(fim.tokens), 0)
+        before, after = cut_around_cursor(before, after, room)
+        token_ids: list[int] = []
+        for part in fim.order:
+            if part == "{prefix}":
+                token_ids += before
+            elif part == "{suffix}":
+                token_ids += after
+            else:
+                token_ids.append(tokenizer.special_tokens[part])
+        return BuiltPrompt(token_ids, "", self._fim_stops)
+
+    def from_chat(self, messages: Sequence[Mapping[str, Any]], tools_json: str) -> BuiltPrompt:
+        template = self._tokenizer.chat_template
+        if template is None:
+            raise BadRequest("This model has no chat template; use completions.", param="model")
+        if not messages:
+            raise BadRequest("A chat needs at least one message.", param="messages")
+        special_tokens = self._tokenizer.special_tokens
+        text, mark = template.render(messages, _tools(tools_json), list(special_tokens))
+        if not mark:
+            return BuiltPrompt(self._tokenizer.encode(text), text)
+        parts = [
+            (part if special else part.replace(mark, ""), special)
+            for part, special in split_at(text, special_tokens)
+        ]
+        return BuiltPrompt(self._tokenizer.encode_parts(parts), text.replace(mark, ""))
+
+    def max_tokens(self, num_prompt_tokens: int, wanted: int | None) -> int:
+        """What the context leaves, at most what is wanted. Raises ContextLengthExceeded."""
+        left = self._context_tokens - num_prompt_tokens
+        if left < 1:
+            raise ContextLengthExceeded(
+                f"The prompt has {num_prompt_tokens} tokens; this model reads at most"
+                f" {self._context_tokens}, one of which must be left for the answer.",
+                param="prompt",
+            )
+        return left if wanted is None else min(wanted, left)
+
+    def _stops_after(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        """A prompt that a client built with the family's tokens ends as one that we built."""
+        if self.fim and self._tokenizer.special_tokens[self.fim.cursor_token] in token_ids:
+            return self._fim_stops
+        return ()
+
+
+def cut_around_cursor(
+    before: list[int], after: list[int], room: int
+) -> tuple[list[int], list[int]]:
+    """The end of `before` and the start of `after`, together at most `room` tokens.
+
+    The suffix gets its share of the room, and more only of what the prefix does not need.
+    """
+    if len(before) + len(after) <= room:
+        return before, after
+    share = int(room * _SUFFIX_SHARE)
+    num_after = min(len(after), max(share, room - len(before)))
+    num_before = min(len(before), room - num_after)
+    return before[len(before) - num_before :], after[:num_after]
+
+
+def _tools(tools_json: str) -> list[Mapping[str, Any]] | None:
+    if not tools_json:
+        return None
+    try:
+        tools = json.loads(tools_json)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"tools is not JSON: {error}.", param="tools") from error
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise BadRequest("tools must be a list of objects.", param="tools")
+    return tools

@@ -1,0 +1,76 @@
+"""What a replica is told: by the agent on its command line, and by the registry."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.cluster.errors import BadRequest, NotFound
+from services.cluster.records import DeploymentRecord
+from services.cluster.registry import ClusterView
+from services.inference.engines.base import EngineConfig
+from services.inference.settings import InferenceSettings
+
+_DEFAULT_RUNNING = {"cpu": 32, "cuda": 256}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the agent says to a replica. `agent_pid` 0: started by hand."""
+
+    replica_id: str
+    deployment_id: str
+    device_ids: tuple[str, ...]
+    device_kind: str
+    kv_cache_bytes: int
+    agent_pid: int
+
+
+def parse(arguments: Sequence[str] | None = None) -> Arguments:
+    parser = argparse.ArgumentParser(prog="services.inference.replica")
+    parser.add_argument("--replica-id", required=True)
+    parser.add_argument("--deployment-id", required=True)
+    parser.add_argument("--devices", required=True, help="device ids, separated by commas")
+    parser.add_argument("--device-kind", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--kv-cache-bytes", type=int, default=0)
+    parser.add_argument("--agent-pid", type=int, default=0)
+    found = parser.parse_args(arguments)
+    return Arguments(
+        found.replica_id,
+        found.deployment_id,
+        tuple(found.devices.split(",")),
+        found.device_kind,
+        found.kv_cache_bytes,
+        found.agent_pid,
+    )
+
+
+def engine_config(
+    arguments: Arguments, settings: InferenceSettings, view: ClusterView
+) -> tuple[DeploymentRecord, EngineConfig]:
+    """Raises NotFound or BadRequest when what is wanted cannot be run here."""
+    deployment = view.deployments.get(arguments.deployment_id)
+    if deployment is None:
+        raise NotFound(f"There is no deployment {arguments.deployment_id}.")
+    if deployment.engine == "echo" and not settings.allow_echo:
+        raise BadRequest("The echo engine is a test double; it needs HEARTH_ALLOW_ECHO=1.")
+    model = view.models.get(deployment.model)
+    if model is None and deployment.engine != "echo":
+        raise NotFound(f"There is no model {deployment.model} in the catalogue.")
+    kind = arguments.device_kind
+    return deployment, EngineConfig(
+        model=deployment.model,
+        model_folder=Path(model.local_path if model else ""),
+        device_kind=kind,
+        num_devices=len(arguments.device_ids),
+        context_tokens=deployment.context_tokens,
+        kv_cache_bytes=arguments.kv_cache_bytes,
+        embeds=bool(model and model.supports_embeddings and not model.supports_completion),
+        max_running=settings.max_running_requests or _DEFAULT_RUNNING[kind],
+        max_lora_rank=settings.max_lora_rank,
+        max_loras_in_batch=settings.max_loras_in_batch,
+        max_loaded_adapters=settings.max_loaded_adapters,
+        echo_token_seconds=settings.echo_token_seconds,
+    )

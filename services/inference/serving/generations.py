@@ -1,0 +1,135 @@
+"""Generations of one replica: from a request's message to its answers' messages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from services.cluster.errors import BadRequest, EngineUnavailable, Overloaded
+from services.cluster.log import request_id_var
+from services.cluster.pb.v1 import replica_pb2 as pb
+from services.inference.engines.base import Engine
+from services.inference.engines.generation import GenerationRequest
+from services.inference.prompts import BuiltPrompt, Prompts
+from services.inference.serving.messages import (
+    chat_messages,
+    to_response,
+    to_sampling,
+    wanted_max_tokens,
+)
+
+log = logging.getLogger(__name__)
+
+_LONG_TEXT_BYTES = 50_000  # from which on tokenizing leaves the event loop
+
+
+class Generations:
+    """`max_open` bounds those that run or wait; more are refused at once."""
+
+    def __init__(self, engine: Engine, max_open: int) -> None:
+        self.prompts = Prompts(engine.tokenizer, engine.context_tokens)
+        self._engine = engine
+        self._max_open = max_open
+        self._open: set[str] = set()
+        self._none_open = asyncio.Event()
+        self._none_open.set()
+        self._draining = False
+
+    @property
+    def num_open(self) -> int:
+        return len(self._open)
+
+    async def run(self, request: pb.GenerateRequest) -> AsyncGenerator[pb.GenerateResponse]:
+        """Closing the generator or cancelling its task aborts the generation in the engine."""
+        self._admit()
+        request_id = uuid.uuid4().hex
+        self._open.add(request_id)
+        self._none_open.clear()
+        finished = False
+        try:
+            engine_request = await self._translate(request_id, request)
+            num_prompt_tokens: int | None = len(engine_request.prompt_token_ids)
+            async with aclosing(self._engine.generate(engine_request)) as deltas:
+                async for delta in deltas:
+                    finished = delta.finish is not None
+                    yield to_response(delta, num_prompt_tokens)
+                    num_prompt_tokens = None
+        except (asyncio.CancelledError, GeneratorExit):
+            if not finished:
+                _log_abort(request.context.request_id or request_id_var.get())
+            raise
+        finally:
+            self._open.discard(request_id)
+            if not self._open:
+                self._none_open.set()
+
+    async def build(self, prompt: pb.Prompt, max_tokens: int | None) -> BuiltPrompt:
+        """Long prompts are tokenized in a thread, so that other streams go on."""
+        if prompt.ByteSize() < _LONG_TEXT_BYTES:
+            return self._build(prompt, max_tokens)
+        return await asyncio.to_thread(self._build, prompt, max_tokens)
+
+    async def drain(self, grace_seconds: float) -> int:
+        """Refuses new ones, waits for those that are open, aborts the rest; returns how many."""
+        self._draining = True
+        try:
+            await asyncio.wait_for(self._none_open.wait(), grace_seconds)
+        except TimeoutError:
+            rest = list(self._open)
+            for request_id in rest:
+                await self._engine.abort(request_id)
+            return len(rest)
+        return 0
+
+    def _admit(self) -> None:
+        if self._draining:
+            raise EngineUnavailable(
+                "This replica is being stopped; ask again.", retry_after_seconds=1
+            )
+        if len(self._open) >= self._max_open:
+            raise Overloaded(
+                f"This replica has {len(self._open)} requests open, which is its limit; ask again.",
+                retry_after_seconds=1,
+            )
+
+    async def _translate(self, request_id: str, request: pb.GenerateRequest) -> GenerationRequest:
+        wanted = wanted_max_tokens(request.sampling)
+        built = await self.build(request.prompt, wanted)
+        if not built.token_ids:
+            raise BadRequest("The prompt is empty; send at least one token.", param="prompt")
+        max_tokens = self.prompts.max_tokens(len(built.token_ids), wanted)
+        return GenerationRequest(
+            request_id=request_id,
+            prompt_token_ids=built.token_ids,
+            sampling=to_sampling(
+                request.sampling,
+                max_tokens,
+                built.stop_token_ids,
+                self._engine.tokenizer.num_tokens,
+            ),
+            adapter_id=request.adapter_id,
+            priority=request.priority,
+        )
+
+    def _build(self, prompt: pb.Prompt, max_tokens: int | None) -> BuiltPrompt:
+        kind = prompt.WhichOneof("input")
+        if kind == "text":
+            return self.prompts.from_text(prompt.text)
+        if kind == "tokens":
+            return self.prompts.from_tokens(prompt.tokens.ids)
+        if kind == "fill_in_the_middle":
+            parts = prompt.fill_in_the_middle
+            return self.prompts.from_cursor(parts.prefix, parts.suffix, max_tokens)
+        if kind == "chat":
+            messages = chat_messages(prompt.chat.messages)
+            return self.prompts.from_chat(messages, prompt.chat.tools_json)
+        raise BadRequest("The prompt is missing.", param="prompt")
+
+
+def _log_abort(request_id: str) -> None:
+    """Called when the engine has been told. `tests/bench/abort.py` reads the time."""
+    log.debug("generation aborted", extra={"request_id": request_id, "aborted_at": time.time()})

@@ -1,0 +1,159 @@
+"""Messages of proto/v1/replica.proto to the engine's objects and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from services.cluster.errors import BadRequest
+from services.cluster.pb.v1 import replica_pb2 as pb
+from services.cluster.records import ReplicaPhase
+from services.inference.engines.generation import (
+    Delta,
+    Finish,
+    FinishReason,
+    PositionLogprobs,
+    Sampling,
+    TokenLogprob,
+)
+
+_MAX_STOPS = 64
+_MAX_LOGPROBS = 20
+
+PHASES = {
+    ReplicaPhase.STARTING: pb.REPLICA_PHASE_STARTING,
+    ReplicaPhase.READY: pb.REPLICA_PHASE_READY,
+    ReplicaPhase.DRAINING: pb.REPLICA_PHASE_DRAINING,
+    ReplicaPhase.FAILED: pb.REPLICA_PHASE_FAILED,
+}
+_REASONS = {
+    FinishReason.STOP: pb.FINISH_REASON_STOP,
+    FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
+    FinishReason.ABORTED: pb.FINISH_REASON_ABORTED,
+}
+
+
+def _within(name: str, value: float, low: float, high: float) -> float:
+    # Written so that NaN is refused too.
+    if not low <= value <= high:
+        raise BadRequest(f"{name} must be from {low:g} to {high:g}, not {value:g}.", param=name)
+    return value
+
+
+def wanted_max_tokens(message: pb.SamplingParameters) -> int | None:
+    if not message.HasField("max_tokens"):
+        return None
+    if message.max_tokens < 1:
+        raise BadRequest("max_tokens must be at least 1.", param="max_tokens")
+    return message.max_tokens
+
+
+def to_sampling(
+    message: pb.SamplingParameters, max_tokens: int, stop_token_ids: Sequence[int], num_tokens: int
+) -> Sampling:
+    """`num_tokens` is the vocabulary's size. Raises BadRequest naming the field in `param`."""
+    if len(message.stop) > _MAX_STOPS:
+        raise BadRequest(f"stop holds {len(message.stop)} strings; 64 are allowed.", param="stop")
+    if any(not stop for stop in message.stop):
+        raise BadRequest("stop holds an empty string, which would end every answer.", param="stop")
+    for param in ("logit_bias", "stop_token_ids"):
+        if any(token_id >= num_tokens for token_id in getattr(message, param)):
+            raise BadRequest(
+                f"{param} names a token outside the vocabulary of {num_tokens}.", param=param
+            )
+    has = message.HasField
+    top_p = message.top_p if has("top_p") else 1.0
+    if not 0 < top_p <= 1:
+        raise BadRequest(f"top_p must be over 0 and at most 1, not {top_p:g}.", param="top_p")
+    num_logprobs = message.num_logprobs if has("num_logprobs") else None
+    return Sampling(
+        max_tokens=max_tokens,
+        temperature=_within("temperature", message.temperature, 0, 2) if has("temperature") else 1,
+        top_p=top_p,
+        top_k=min(message.top_k, num_tokens),
+        seed=message.seed if has("seed") else None,
+        stop=tuple(message.stop),
+        stop_token_ids=(*message.stop_token_ids, *stop_token_ids),
+        presence_penalty=_within("presence_penalty", message.presence_penalty, -2, 2),
+        frequency_penalty=_within("frequency_penalty", message.frequency_penalty, -2, 2),
+        logit_bias={
+            token_id: _within("logit_bias", bias, -100, 100)
+            for token_id, bias in message.logit_bias.items()
+        },
+        num_logprobs=None
+        if num_logprobs is None
+        else int(_within("num_logprobs", num_logprobs, 0, _MAX_LOGPROBS)),
+        prompt_logprobs=message.prompt_logprobs,
+    )
+
+
+def chat_messages(messages: Sequence[pb.ChatMessage]) -> list[dict[str, Any]]:
+    """As chat templates expect them."""
+    return [_chat_message(message) for message in messages]
+
+
+def _chat_message(message: pb.ChatMessage) -> dict[str, Any]:
+    found: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        found["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        found["tool_call_id"] = message.tool_call_id
+    if message.name:
+        found["name"] = message.name
+    return found
+
+
+def _arguments(text: str) -> object:
+    """Chat templates expect an object and write it as JSON themselves; a string they would quote.
+
+    What a model wrote that is no JSON stays as it is.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict) else text
+
+
+def to_response(delta: Delta, num_prompt_tokens: int | None) -> pb.GenerateResponse:
+    """`num_prompt_tokens` in the first message only."""
+    response = pb.GenerateResponse(
+        token_ids=delta.token_ids,
+        text=delta.text,
+        logprobs=[_position(position) for position in delta.logprobs],
+        prompt_logprobs=[_position(position) for position in delta.prompt_logprobs],
+        finish=to_finish(delta.finish) if delta.finish else None,
+    )
+    if num_prompt_tokens is not None:
+        response.num_prompt_tokens = num_prompt_tokens
+    return response
+
+
+def to_finish(finish: Finish) -> pb.Finish:
+    return pb.Finish(
+        reason=_REASONS[finish.reason],
+        stop_string=finish.stop_string,
+        num_prompt_tokens=finish.num_prompt_tokens,
+        num_generated_tokens=finish.num_generated_tokens,
+        num_cached_tokens=finish.num_cached_tokens,
+    )
+
+
+def _position(position: PositionLogprobs) -> pb.PositionLogprobs:
+    return pb.PositionLogprobs(
+        chosen=_token(position.chosen), top=[_token(token) for token in position.top]
+    )
+
+
+def _token(token: TokenLogprob) -> pb.TokenLogprob:
+    return pb.TokenLogprob(
+        token_id=token.token_id, text=token.text, logprob=token.logprob, rank=token.rank
+    )

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.cluster.errors import BadRequest
+from services.cluster.pb.v1 import replica_pb2 as pb
+from services.inference.engines.generation import (
+    Delta,
+    Finish,
+    FinishReason,
+    PositionLogprobs,
+    Sampling,
+    TokenLogprob,
+)
+from services.inference.serving.messages import (
+    chat_messages,
+    to_response,
+    to_sampling,
+    wanted_max_tokens,
+)
+
+NUM_TOKENS = 300
+
+
+def sampling(**fields: Any) -> Sampling:
+    return to_sampling(pb.SamplingParameters(**fields), 10, (299,), NUM_TOKENS)
+
+
+def test_what_is_not_set_has_its_default() -> None:
+    found = sampling()
+    assert found == Sampling(max_tokens=10, stop_token_ids=(299,))
+    assert (found.temperature, found.top_p, found.top_k, found.seed) == (1, 1, 0, None)
+    assert found.num_logprobs is None
+
+
+def test_what_is_set_arrives() -> None:
+    found = sampling(
+        temperature=0,
+        top_p=0.5,
+        top_k=3,
+        seed=0,
+        stop=["a", "b"],
+        stop_token_ids=[1],
+        presence_penalty=-2,
+        frequency_penalty=2,
+        logit_bias={5: -100},
+        num_logprobs=0,
+        prompt_logprobs=True,
+    )
+    assert found == Sampling(
+        max_tokens=10,
+        temperature=0,
+        top_p=0.5,
+        top_k=3,
+        seed=0,
+        stop=("a", "b"),
+        stop_token_ids=(1, 299),
+        presence_penalty=-2,
+        frequency_penalty=2,
+        logit_bias={5: -100},
+        num_logprobs=0,
+        prompt_logprobs=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", -0.1),
+        ("temperature", 2.1),
+        ("temperature", float("nan")),
+        ("temperature", float("inf")),
+        ("top_p", 0.0),
+        ("top_p", 1.01),
+        ("top_p", float("nan")),
+        ("presence_penalty", 2.5),
+        ("frequency_penalty", -2.5),
+        ("frequency_penalty", float("nan")),
+        ("logit_bias", {1: 101.0}),
+        ("logit_bias", {NUM_TOKENS: 1.0}),
+        ("stop_token_ids", [NUM_TOKENS]),
+        ("num_logprobs", 21),
+        ("stop", ["a", ""]),
+        ("stop", ["a"] * 65),
+    ],
+)
+def test_a_limit_is_named_with_its_field(name: str, value: Any) -> None:
+    with pytest.raises(BadRequest) as refused:
+        sampling(**{name: value})
+    assert refused.value.param == name
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"temperature": 2},
+        {"top_p": 1},
+        {"num_logprobs": 20},
+        {"stop": ["a"] * 64},
+        {"logit_bias": {NUM_TOKENS - 1: 100}},
+    ],
+)
+def test_a_limit_itself_is_allowed(fields: dict[str, Any]) -> None:
+    assert sampling(**fields).max_tokens == 10
+
+
+def test_more_best_tokens_than_there_are_are_all_of_them() -> None:
+    assert sampling(top_k=2**32 - 1).top_k == NUM_TOKENS
+
+
+def test_max_tokens_may_be_absent_but_not_zero() -> None:
+    assert wanted_max_tokens(pb.SamplingParameters()) is None
+    assert wanted_max_tokens(pb.SamplingParameters(max_tokens=1)) == 1
+    with pytest.raises(BadRequest) as refused:
+        wanted_max_tokens(pb.SamplingParameters(max_tokens=0))
+    assert refused.value.param == "max_tokens"
+
+
+def test_chat_messages_are_what_templates_expect() -> None:
+    call = pb.ToolCall(id="c1", name="f", arguments='{"x": 1}')
+    broken = pb.ToolCall(id="c2", name="f", arguments="{x")
+    found = chat_messages(
+        [
+            pb.ChatMessage(role="user", content="hi", name="ann"),
+            pb.ChatMessage(role="assistant", tool_calls=[call, broken]),
+            pb.ChatMessage(role="tool", content="2", tool_call_id="c1"),
+        ]
+    )
+    assert found[0] == {"role": "user", "content": "hi", "name": "ann"}
+    assert [c["function"]["arguments"] for c in found[1]["tool_calls"]] == [{"x": 1}, "{x"]
+    assert found[2] == {"role": "tool", "content": "2", "tool_call_id": "c1"}
+
+
+def test_a_delta_becomes_a_response() -> None:
+    first = PositionLogprobs(TokenLogprob(3, "a", None, 0))
+    chosen = TokenLogprob(4, "b", -0.5, 1)
+    delta = Delta(
+        token_ids=[4],
+        text="b",
+        logprobs=[PositionLogprobs(chosen, [chosen])],
+        prompt_logprobs=[first],
+        finish=Finish(FinishReason.ABORTED, "", 1, 2, 1),
+    )
+    response = to_response(delta, 1)
+    assert response.num_prompt_tokens == 1
+    assert not response.prompt_logprobs[0].chosen.HasField("logprob")
+    assert response.logprobs[0].top[0].logprob == -0.5
+    assert response.finish.reason == pb.FINISH_REASON_ABORTED
+    assert response.finish.num_cached_tokens == 1
+    later = to_response(Delta(text="c"), None)
+    assert not later.HasField("num_prompt_tokens")
+    assert not later.HasField("finish")
