@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -27,9 +28,18 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+def descendants(program: str) -> list[psutil.Process]:
+    """Those that run `program`; other tests may have left zombies, which have no command line."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.cmdline()[-1:] == [program]:
+                found.append(process)
+    return found
+
+
 def pids_of(program: str) -> list[int]:
-    me = psutil.Process()
-    return [p.pid for p in me.children() if program in p.cmdline() and p.status() != "zombie"]
+    return [process.pid for process in descendants(program)]
 
 
 async def test_what_ends_is_started_again(tmp_path: Path) -> None:
@@ -63,9 +73,8 @@ async def test_grandchildren_go_with_the_group(tmp_path: Path) -> None:
     parent = f"import subprocess,sys; subprocess.run([sys.executable, '-c', {WAITS!r}])"
     child = a_child(tmp_path, parent)
     await child.start()
-    me = psutil.Process()
-    await until(lambda: any(WAITS in p.cmdline() for p in me.children(recursive=True)))
-    (grandchild,) = [p for p in me.children(recursive=True) if WAITS in p.cmdline()[-1:]]
+    await until(lambda: bool(descendants(WAITS)))
+    (grandchild,) = descendants(WAITS)
     await child.stop(5)
     _, alive = psutil.wait_procs([grandchild], timeout=5)
     assert alive == []

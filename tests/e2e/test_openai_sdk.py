@@ -95,7 +95,6 @@ def test_logprobs_of_an_echoed_prompt(sdk: openai.OpenAI) -> None:
     assert all(len(top) >= 2 for top in found.top_logprobs[1:])
 
 
-@pytest.mark.xfail(strict=True, reason="vLLM gives no text for the first token of a prompt")
 def test_the_first_token_of_an_echoed_prompt_has_its_text(sdk: openai.OpenAI) -> None:
     (choice,) = sdk.completions.create(
         model=MODEL, prompt=PROMPT, max_tokens=1, echo=True, logprobs=0

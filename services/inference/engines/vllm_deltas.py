@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from services.cluster.errors import EngineUnavailable
@@ -25,9 +25,12 @@ _REASONS = {
 class DeltaReader:
     """Reads the outputs of one generation in order; `num_top` alternatives are kept."""
 
-    def __init__(self, prompt_token_ids: Sequence[int], num_top: int) -> None:
+    def __init__(
+        self, prompt_token_ids: Sequence[int], num_top: int, text_of: Callable[[int], str]
+    ) -> None:
         self._prompt_token_ids = prompt_token_ids
         self._num_top = num_top
+        self._text_of = text_of
         self._num_generated = 0
         self._num_cached = 0
 
@@ -40,9 +43,9 @@ class DeltaReader:
         return Delta(
             token_ids=token_ids,
             text=completion.text,
-            logprobs=positions(token_ids, completion.logprobs or (), self._num_top),
+            logprobs=positions(token_ids, completion.logprobs or (), self._num_top, self._text_of),
             prompt_logprobs=positions(
-                self._prompt_token_ids, output.prompt_logprobs or (), self._num_top
+                self._prompt_token_ids, output.prompt_logprobs or (), self._num_top, self._text_of
             ),
             finish=self._finish(completion) if output.finished else None,
         )
@@ -65,13 +68,19 @@ class DeltaReader:
 
 
 def positions(
-    token_ids: Sequence[int], found: Iterable[Mapping[int, Any] | None], num_top: int
+    token_ids: Sequence[int],
+    found: Iterable[Mapping[int, Any] | None],
+    num_top: int,
+    text_of: Callable[[int], str],
 ) -> list[PositionLogprobs]:
-    """vLLM keys each position's entries by token id; the token that stands there is one of them."""
+    """vLLM keys each position's entries by token id; the token that stands there is one of them.
+
+    Of the first token of a prompt, which nothing predicts, it says nothing: `text_of` does.
+    """
     result = []
     for token_id, entries in zip(token_ids, found, strict=False):
         if not entries:
-            result.append(PositionLogprobs(TokenLogprob(token_id, "", None, 0)))
+            result.append(PositionLogprobs(TokenLogprob(token_id, text_of(token_id), None, 0)))
             continue
         ranked = sorted(entries.items(), key=lambda entry: entry[1].rank or 0)
         top = [_entry(i, e) for i, e in ranked if e.rank is not None and e.rank <= num_top]

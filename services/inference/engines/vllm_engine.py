@@ -124,7 +124,9 @@ class VllmEngine(Engine):
         if self.config.embeds:
             raise Unimplemented(f"{self.config.model} makes embeddings; it generates nothing.")
         llm = self._running()
-        reader = DeltaReader(request.prompt_token_ids, request.sampling.num_logprobs or 0)
+        reader = DeltaReader(
+            request.prompt_token_ids, request.sampling.num_logprobs or 0, self._text_of
+        )
         try:
             outputs = llm.generate(
                 tokens_input(list(request.prompt_token_ids)),
@@ -140,6 +142,9 @@ class VllmEngine(Engine):
             raise
         except Exception as error:
             raise self._translated(error) from error
+
+    def _text_of(self, token_id: int) -> str:
+        return self.tokenizer.decode([token_id])
 
     def _translated(self, error: Exception) -> Exception:
         """Our error for one of vLLM's; what it does not name is a fault."""

@@ -38,7 +38,7 @@ class Output:
 
 
 def test_tokens_are_counted_over_all_outputs() -> None:
-    reader = DeltaReader([1, 2, 3], 0)
+    reader = DeltaReader([1, 2, 3], 0, str)
     first = reader.read(Output([Completion((7, 8), "ab")], num_cached_tokens=2))
     assert (first.token_ids, first.text, first.finish) == ([7, 8], "ab", None)
     last = reader.read(
@@ -62,7 +62,7 @@ def test_tokens_are_counted_over_all_outputs() -> None:
 )
 def test_reasons_have_our_names(reason: str, ours: FinishReason) -> None:
     output = Output([Completion(finish_reason=reason, stop_reason=151643)], finished=True)
-    finish = DeltaReader([1], 0).read(output).finish
+    finish = DeltaReader([1], 0, str).read(output).finish
     assert finish is not None
     assert (finish.reason, finish.stop_string) == (ours, "")  # a stop token is no string
 
@@ -71,20 +71,22 @@ def test_reasons_have_our_names(reason: str, ours: FinishReason) -> None:
 def test_a_generation_that_the_engine_gave_up_is_an_error(reason: str | None) -> None:
     output = Output([Completion(finish_reason=reason)], finished=True)
     with pytest.raises(EngineUnavailable):
-        DeltaReader([1], 0).read(output)
+        DeltaReader([1], 0, str).read(output)
 
 
 def test_the_token_that_stands_there_is_told_beside_the_best() -> None:
     entries = {5: Logprob(-3.0, 9), 1: Logprob(-0.1, 1), 2: Logprob(-2.0, 2)}
-    [position] = positions([5], [entries], num_top=2)
+    [position] = positions([5], [entries], num_top=2, text_of=str)
     assert position.chosen == TokenLogprob(5, "x", -3.0, 9)
     assert [token.token_id for token in position.top] == [1, 2]
-    [without] = positions([5], [entries], num_top=0)
+    [without] = positions([5], [entries], num_top=0, text_of=str)
     assert without.top == []
 
 
 def test_nothing_predicts_the_first_token() -> None:
-    first, second = positions([5, 6], [None, {6: Logprob(-1.0, None, None)}], num_top=1)
-    assert first.chosen == TokenLogprob(5, "", None, 0)
+    first, second = positions(
+        [5, 6], [None, {6: Logprob(-1.0, None, None)}], num_top=1, text_of=str
+    )
+    assert first.chosen == TokenLogprob(5, "5", None, 0)
     assert second.chosen == TokenLogprob(6, "", -1.0, 0)
     assert second.top == []
