@@ -146,7 +146,9 @@ class ScanAttempt:
         loop = asyncio.get_running_loop()
 
         def guard() -> None:
-            beat = asyncio.run_coroutine_threadsafe(self._place.jobs.heartbeat(self._job), loop)
+            # Told once more, so that the record of a short scan says what it did too.
+            told = self._place.jobs.heartbeat(self._job, *self._progress.told())
+            beat = asyncio.run_coroutine_threadsafe(told, loop)
             if not beat.result():
                 raise ScanStopped
 
