@@ -30,7 +30,7 @@ from services.cluster.settings import ENV_PREFIX, load
 from services.cluster.store import Store
 from services.cluster.tasks import end
 
-SERVICES = ("inference", "datascan", "gateway", "webui")
+SERVICES = ("inference", "datascan", "finetune", "gateway", "webui")
 _REDIS_START_SECONDS = 120  # a long append-only file is read back first
 _GRACE_SECONDS = 20
 
