@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 
 from services.datascan.languages import language_of
@@ -11,7 +10,6 @@ from services.datascan.readers.source_file import SourceFile
 
 _BINARY_PROBE_BYTES = 8000  # as git
 _MAX_HIGH_SHARE = 0.05
-_TRAILING_BLANKS = re.compile(r"[^\S\n]+$", re.MULTILINE)
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _CONTROLS = bytes(sorted({*range(9), *range(14, 32), 127} - {27}))
 
@@ -83,7 +81,9 @@ def decoded(content: bytes) -> str | None:
 
 
 def content_key(text: str) -> str:
-    return hashlib.sha256(_TRAILING_BLANKS.sub("", text).strip().encode()).hexdigest()
+    # Not by a regular expression: one would take quadratic time on a long run of blanks.
+    lines = [line.rstrip() for line in text.split("\n")]
+    return hashlib.sha256("\n".join(lines).strip().encode()).hexdigest()
 
 
 def _decoded(content: bytes, encoding: str) -> str | None:

@@ -27,6 +27,7 @@ Modelica|Noir|Standard ML|Reason|ReScript|Q#|Red|RPM Spec|Smalltalk|Typst|
 Vim script
 """
 _SHEBANG = re.compile(r"#!\s*(?:\S*/)?env\s+(?:-\S+\s+|\w+=\S*\s+)*(\S+)|#!\s*(\S+)")
+_MAX_SHEBANG_CHARS = 256  # the kernel's limit
 _VERSION = re.compile(r"[\d.]+$")
 
 
@@ -56,7 +57,7 @@ def language_of(path: str, text: str) -> str:
 def _by_shebang(text: str, table: _Table) -> str:
     if not text.startswith("#!"):
         return ""
-    match = _SHEBANG.match(text.split("\n", 1)[0])
+    match = _SHEBANG.match(text[:_MAX_SHEBANG_CHARS].split("\n", 1)[0])
     if not match:
         return ""
     program = (match[1] or match[2]).rsplit("/", 1)[-1]

@@ -37,7 +37,7 @@ from services.datascan.splits import assign_splits
 from services.datascan.stage_one import Input, in_order, stage_one
 from services.datascan.stage_two import stage_two
 from services.datascan.verdict_rows import Split
-from services.datascan.verdict_store import VerdictStore, scan_place
+from services.datascan.verdict_store import VerdictStore, delete_scan, scan_place
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,15 @@ class ScanAttempt:
                 },
             )
             await self._progress.in_thread(verdicts.settle)
+            await self._forget_old_scans()
         finally:
             verdicts.close()
         return {"dataset_id": dataset.dataset_id, "loss_skipped_reason": skipped}
+
+    async def _forget_old_scans(self) -> None:
+        settings, project_id = self._place.settings, self._wanted.project_id
+        for scan_id in await self._place.projects.scan_ids(project_id, settings.kept_scans):
+            await asyncio.to_thread(delete_scan, settings.data_dir, scan_id)
 
     async def _inputs(self) -> list[Input]:
         """A source that was deleted meanwhile is left out."""

@@ -10,6 +10,7 @@ from services.cluster.errors import NotFound
 from services.cluster.project_records import SourceRecord
 from services.datascan import readers
 from services.datascan.facts import decoded
+from services.datascan.filters import Reason
 from services.datascan.readers.source_file import DamagedArchive, ReadLimits
 from services.datascan.verdict_pages import place_in_source
 from services.datascan.verdict_rows import VerdictRow
@@ -31,6 +32,8 @@ def text_of(
     """
     if stored is not None:
         return stored, ""
+    if row.reason == Reason.LINGUIST_ERROR:
+        return "", row.detail
     if source is None:
         return "", "Its source was deleted."
     try:

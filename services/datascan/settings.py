@@ -28,3 +28,6 @@ class DatascanSettings(ClusterSettings):
     scan_lease_seconds: float = Field(
         30, gt=1, description="Silence after which a scan is taken from its worker."
     )
+    kept_scans: int = Field(
+        10, ge=1, description="Scans of a project whose verdicts are kept, the newest ones."
+    )

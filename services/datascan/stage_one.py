@@ -12,6 +12,7 @@ from services.datascan.duplicates import Duplicates, Repetition
 from services.datascan.facts import FileFacts, facts_of
 from services.datascan.filters import Filters, Reason
 from services.datascan.readers.source_file import (
+    NOTHING_AFTER,
     DamagedArchive,
     ReadLimits,
     SourceFile,
@@ -44,7 +45,7 @@ def stage_one(
     duplicates = Duplicates(verdicts, filters.near_duplicate_similarity)
     number = verdicts.last_number()
     for part in inputs:
-        for file in _files(part, limits, verdicts.num_files(part.source.source_id)):
+        for file in _files(part, limits, verdicts):
             number += 1
             facts = facts_of(file, part.source.name)
             judgement = judge(facts, filters)
@@ -64,8 +65,12 @@ def stage_one(
     verdicts.commit()
 
 
-def _files(part: Input, limits: ReadLimits, skip: int) -> Iterator[SourceFile]:
-    """What became unreadable after the upload costs its own verdict, not the scan."""
+def _files(part: Input, limits: ReadLimits, verdicts: VerdictStore) -> Iterator[SourceFile]:
+    """Those without a verdict. What became unreadable since the upload has one, for all of it."""
+    source_id = part.source.source_id
+    if verdicts.last_detail(source_id).endswith(NOTHING_AFTER):
+        return
+    skip = verdicts.num_files(source_id)
     try:
         yield from readers.read(part.place, part.source.file_name, limits, skip)
     except DamagedArchive as error:

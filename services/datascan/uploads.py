@@ -16,6 +16,7 @@ from pathlib import Path
 from services.cluster.artifacts import ArtifactKind, ArtifactStore
 from services.cluster.errors import (
     BadRequest,
+    Conflict,
     DeadlineExceeded,
     NotFound,
     OutOfDisk,
@@ -66,6 +67,8 @@ class Uploads:
         if key and (known := await self._sources.of_key(project.project_id, key)):
             return known
         replaced = await self._replaced(header)
+        if not replaced:
+            await self._check_free(header)
         source_id = replaced.source_id if replaced else f"source-{uuid.uuid4().hex[:12]}"
         artifact_id = f"{source_id}-{uuid.uuid4().hex[:8]}"
         now = time.time()
@@ -138,6 +141,14 @@ class Uploads:
         if header.spec.name:
             specs.checked_name(header.spec.name)
         self._check_size(header.total_bytes)
+
+    async def _check_free(self, header: pb.UploadSourceHeader) -> None:
+        """Said before all the bytes have come; `add` decides."""
+        taken = {source.name for source, _ in await self._sources.all(header.project_id)}
+        if header.spec.name in taken:
+            raise Conflict(
+                f"The project has a source named {header.spec.name} already; choose another name."
+            )
 
     def _check_size(self, num_bytes: int) -> None:
         limit = self._settings.max_source_bytes

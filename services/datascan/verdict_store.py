@@ -77,6 +77,14 @@ class VerdictStore:
         found = self._db.execute("SELECT count(*) FROM files WHERE source_id = ?", (source_id,))
         return int(found.fetchone()[0])
 
+    def last_detail(self, source_id: str) -> str:
+        """Of the newest verdict on a file of the source; "" when there is none."""
+        found = self._db.execute(
+            "SELECT detail FROM files WHERE source_id = ? ORDER BY file_number DESC LIMIT 1",
+            (source_id,),
+        ).fetchone()
+        return str(found[0]) if found else ""
+
     def last_number(self) -> int:
         found = self._db.execute("SELECT coalesce(max(file_number), 0) FROM files")
         return int(found.fetchone()[0])

@@ -54,3 +54,9 @@ def test_a_file_that_was_not_read_has_no_facts_but_its_name() -> None:
     facts = facts_of(SourceFile("a.py", 7, None, "It is a link, not a file."), "s")
     assert (facts.text, facts.sha256, facts.language) == (None, "", "Python")
     assert not facts.was_read
+
+
+def test_a_long_run_of_blanks_takes_no_longer_than_other_text() -> None:
+    """With a quadratic rule this test would not end."""
+    content = b" " * 500_000 + b"x\n" + b"\t" * 10_000 + b"1"
+    assert facts_of(SourceFile("a.py", len(content), content), "s").num_non_blank == 2

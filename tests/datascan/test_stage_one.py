@@ -8,6 +8,7 @@ import pytest
 from services.cluster.errors import LeaseLost
 from services.cluster.project_records import SourceSplit
 from services.datascan.filters import Filters, Reason
+from services.datascan.readers import ReadLimits
 from services.datascan.stage_one import in_order, stage_one
 from services.datascan.verdict_rows import COLUMNS, Step
 from tests.datascan.archives import program, tarred, zipped
@@ -130,3 +131,16 @@ def test_an_archive_that_became_unreadable_costs_its_own_verdict(tmp_path: Path)
     rows = filtered(store_in(tmp_path), [broken, good])
     assert [row.reason for row in rows] == [Reason.LINGUIST_ERROR, 0]
     assert "cannot be opened" in rows[0].detail
+
+
+def test_reading_that_ended_early_does_not_begin_again(tmp_path: Path) -> None:
+    few = ReadLimits(max_file_bytes=1000, max_files=2, max_unpacked_bytes=10**6)
+    content = zipped({f"{number}.py": program(number, 3) for number in range(5)})
+    part = source_of(tmp_path, "web", content)
+    first = store_in(tmp_path)
+    rows = list(stage_one([part], first, Filters(), few))
+    assert [row.accepted for row in rows] == [True, True, False]
+    first.close()
+    later = store_in(tmp_path, token=2)
+    assert list(stage_one([part], later, Filters(), few)) == []
+    assert later.last_number() == 3

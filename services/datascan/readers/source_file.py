@@ -8,6 +8,7 @@ from services.cluster.errors import BadRequest
 from services.datascan import names
 
 MIB = 1024**2
+NOTHING_AFTER = "Nothing after it was read."
 
 
 class DamagedArchive(BadRequest):
@@ -44,4 +45,4 @@ def refused(name: str, size_bytes: int, sentence: str) -> SourceFile:
 
 def rest_refused(name: str, sentence: str) -> SourceFile:
     """Stands for the file at which reading stopped and everything after it."""
-    return refused(name, 0, f"{sentence} Nothing after it was read.")
+    return refused(name, 0, f"{sentence} {NOTHING_AFTER}")

@@ -89,9 +89,9 @@ def read_tar_bz2(place: Path, limits: ReadLimits, skip: int = 0) -> Iterator[Sou
 def _read(place: Path, unpack: Opener, limits: ReadLimits, skip: int) -> Iterator[SourceFile]:
     """Raises DamagedArchive, also after some files when the archive breaks off."""
     name = ""
-    with place.open("rb") as packed:
-        stream = _Unpacked(packed, unpack, limits)
-        try:
+    try:
+        with place.open("rb") as packed:
+            stream = _Unpacked(packed, unpack, limits)
             stream.allow(_MAX_HEADER_BYTES)
             with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK_BYTES * 20) as archive:
                 number = 0
@@ -104,11 +104,11 @@ def _read(place: Path, unpack: Opener, limits: ReadLimits, skip: int) -> Iterato
                     if number > skip:
                         yield _file(archive, member, stream, limits)
             _check_end(stream)
-        except _LimitReached as limit:
-            yield rest_refused(name or place.name, str(limit))
-        except _DAMAGED as error:
-            where = f" after {names.printable(name)}" if name else ""
-            raise DamagedArchive(f"The tar archive cannot be read{where}: {error}.") from None
+    except _LimitReached as limit:
+        yield rest_refused(name or place.name, str(limit))
+    except _DAMAGED as error:
+        where = f" after {names.printable(name)}" if name else ""
+        raise DamagedArchive(f"The tar archive cannot be read{where}: {error}.") from None
 
 
 def _next(archive: tarfile.TarFile, stream: _Unpacked) -> tarfile.TarInfo | None:

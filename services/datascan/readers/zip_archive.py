@@ -40,17 +40,16 @@ def read_zip(place: Path, limits: ReadLimits, skip: int = 0) -> Iterator[SourceF
                     entry.filename, f"The archive has more than {limits.max_files} files."
                 )
                 return
-            if number < skip:
-                continue
-            file = _read(archive, entry, limits, entry.header_offset in overlapping)
-            left_bytes -= len(file.content or b"")
+            # By the size that is declared, which no member can exceed: also of those passed over.
+            left_bytes -= entry.file_size if entry.file_size <= limits.max_file_bytes else 0
             if left_bytes < 0:
                 yield rest_refused(
                     entry.filename,
                     f"The archive unpacks to more than {limits.max_unpacked_bytes} bytes.",
                 )
                 return
-            yield file
+            if number >= skip:
+                yield _read(archive, entry, limits, entry.header_offset in overlapping)
 
 
 def _read(
