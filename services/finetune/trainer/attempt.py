@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import random
@@ -32,6 +33,10 @@ from services.finetune.trainer.training import NotFinite, Training
 log = logging.getLogger(__name__)
 
 FAILED = 2  # exit status of an attempt that another one would only repeat
+_OUT_OF_MEMORY = (
+    "The device has too little memory for this training; set low_gpu_mem_mode, or make"
+    " context_tokens or lora_r smaller."
+)
 _POLITE = 10  # serving on the same processors goes first
 
 
@@ -48,6 +53,14 @@ def run_attempt(place: Path, output: int, stop: Callable[[], bool]) -> int:
         tell(_train(order, tell, stop))
     except HearthError as error:
         tell(Failed(reason=error.message))
+        return FAILED
+    except torch.OutOfMemoryError:
+        tell(Failed(reason=_OUT_OF_MEMORY))
+        return FAILED
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        tell(Failed(reason="The data volume is full; free some space, then create the run again."))
         return FAILED
     except (NotFinite, ValueError) as error:  # peft and transformers refuse what they cannot do
         log.exception("training failed")
