@@ -68,6 +68,11 @@ class Hold:
         """Returns when the lease was just renewed. Raises LeaseLost."""
         await self.patiently(self._beat)
 
+    async def ensure(self) -> None:
+        """Confirms only what may have lapsed, so it costs nothing as a rule. Raises LeaseLost."""
+        if time.monotonic() - self._confirmed_at > self._lease_seconds:
+            await self.confirm()
+
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Repeats a call of Redis until it answers: work is not thrown away for an outage."""
         while True:

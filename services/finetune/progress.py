@@ -39,7 +39,8 @@ class Progress:
         self.failed = ""
 
     async def take(self, message: TrainerMessage) -> None:
-        """Raises LeaseLost."""
+        """Raises LeaseLost: a worker that has slept must not write into the next one's journal."""
+        await self._hold.ensure()
         match message:
             case Started():
                 self._hold.tell(phase=RunPhase.TRAINING, num_done_steps=message.step)
