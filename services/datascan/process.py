@@ -18,7 +18,7 @@ from services.cluster import log as cluster_log
 from services.cluster.artifacts import ArtifactStore
 from services.cluster.datasets import Datasets
 from services.cluster.errors import BadRequest, HearthError, Unavailable
-from services.cluster.jobs import JobQueue
+from services.cluster.jobs import JobKind, JobQueue
 from services.cluster.membership import membership
 from services.cluster.pb.v1 import datascan_pb2_grpc
 from services.cluster.projects import Projects
@@ -28,11 +28,12 @@ from services.cluster.rpc import RpcServer
 from services.cluster.settings import load
 from services.cluster.sources import Sources
 from services.cluster.store import Store
+from services.cluster.sweeper import Sweeper
 from services.cluster.tasks import end
 from services.datascan.project_changes import ProjectChanges
 from services.datascan.replicas import Replicas
 from services.datascan.scan_attempt import Workplace
-from services.datascan.scan_worker import ScanSweeper, ScanWorker
+from services.datascan.scan_worker import ScanWorker
 from services.datascan.scans import Scans, ScanSchedule
 from services.datascan.servicer import DatascanServicer
 from services.datascan.settings import DatascanSettings
@@ -95,7 +96,7 @@ class Datascan:
                 try:
                     await self._until_stopped(
                         ScanWorker(place, member.record.process_id).run(),
-                        ScanSweeper(place.jobs, settings.scan_lease_seconds).run(),
+                        Sweeper(place.jobs, JobKind.SCAN, settings.scan_lease_seconds).run(),
                         ScanSchedule(scans, place.projects).run(),
                     )
                 finally:

@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import json
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from google.protobuf.json_format import MessageToDict
 
 from services.cluster.artifacts import ArtifactKind, ArtifactStore
 from services.cluster.datasets import Datasets
-from services.cluster.errors import NotFound
+from services.cluster.errors import NotFound, StoreUnavailable
 from services.cluster.jobs import JobQueue, JobRecord
 from services.cluster.project_records import (
     DatasetChange,
@@ -38,6 +40,10 @@ from services.datascan.stage_one import Input, in_order, stage_one
 from services.datascan.stage_two import stage_two
 from services.datascan.verdict_rows import Split
 from services.datascan.verdict_store import VerdictStore, delete_scan, scan_place
+
+_AWAY_SECONDS = 0.5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,8 @@ class ScanAttempt:
     async def run(self) -> dict[str, Any]:
         """The job's result, after the dataset was put in force.
 
-        Raises LeaseLost and Conflict when the attempt may not publish, EngineUnavailable and
-        StoreUnavailable when another attempt may succeed.
+        Raises LeaseLost and Conflict when the attempt may not publish, EngineUnavailable when
+        another attempt may succeed. Waits while Redis is away.
         """
         inputs = await self._inputs()
         seen = [(part.source.source_id, part.source.artifact_id) for part in inputs]
@@ -79,25 +85,33 @@ class ScanAttempt:
             skipped = await self._score(verdicts)
             dataset = await self._publish(inputs, verdicts, skipped)
             counts = await self._progress.in_thread(lambda: tallies.by_source(verdicts.database))
-            await self._place.datasets.record(
-                self._job,
-                dataset,
-                {
-                    source_id: SourceCounts(
-                        scan_id=self._job.job_id, num_files=num, num_accepted_files=accepted
-                    )
-                    for source_id, (num, accepted) in counts.items()
-                },
-            )
+            seen_of = {
+                source_id: SourceCounts(
+                    scan_id=self._job.job_id, num_files=num, num_accepted_files=accepted
+                )
+                for source_id, (num, accepted) in counts.items()
+            }
+            await self._patiently(lambda: self._place.datasets.record(self._job, dataset, seen_of))
             await self._progress.in_thread(verdicts.settle)
             await self._forget_old_scans()
         finally:
             verdicts.close()
         return {"dataset_id": dataset.dataset_id, "loss_skipped_reason": skipped}
 
+    async def _patiently(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Redis may be away for a while: what was done is not done again for that."""
+        while True:
+            try:
+                return await ask()
+            except StoreUnavailable:
+                if self._progress.stop.is_set():
+                    raise ScanStopped from None
+                await asyncio.sleep(_AWAY_SECONDS)
+
     async def _forget_old_scans(self) -> None:
         settings, project_id = self._place.settings, self._wanted.project_id
-        for scan_id in await self._place.projects.scan_ids(project_id, settings.kept_scans):
+        old = partial(self._place.projects.scan_ids, project_id, settings.kept_scans)
+        for scan_id in await self._patiently(old):
             await asyncio.to_thread(delete_scan, settings.data_dir, scan_id)
 
     async def _inputs(self) -> list[Input]:
@@ -105,7 +119,8 @@ class ScanAttempt:
         found: list[SourceRecord] = []
         for source_id in self._wanted.source_ids:
             try:
-                found.append(await self._place.sources.get(source_id))
+                get = partial(self._place.sources.get, source_id)
+                found.append(await self._patiently(get))
             except NotFound:
                 continue
         artifacts = self._place.artifacts
@@ -148,13 +163,14 @@ class ScanAttempt:
     async def _publish(
         self, inputs: list[Input], verdicts: VerdictStore, skipped: str
     ) -> DatasetRecord:
-        project = await self._place.projects.get(self._wanted.project_id)
+        get = partial(self._place.projects.get, self._wanted.project_id)
+        project = await self._patiently(get)
         loop = asyncio.get_running_loop()
 
         def guard() -> None:
             # Told once more, so that the record of a short scan says what it did too.
-            told = self._place.jobs.heartbeat(self._job, *self._progress.told())
-            beat = asyncio.run_coroutine_threadsafe(told, loop)
+            tell = partial(self._place.jobs.heartbeat, self._job, *self._progress.told())
+            beat = asyncio.run_coroutine_threadsafe(self._patiently(tell), loop)
             if not beat.result():
                 raise ScanStopped
 

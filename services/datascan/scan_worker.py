@@ -1,4 +1,4 @@
-"""Claims scans and runs them one after another; puts back those whose worker was lost."""
+"""Claims scans and runs them one after another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.cluster.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from services.cluster.jobs import JobKind, JobQueue, JobRecord
+from services.cluster.jobs import JobKind, JobRecord
 from services.cluster.log import job_id_var
 from services.cluster.tasks import end
 from services.datascan.scan_attempt import ScanAttempt, Workplace
@@ -124,43 +124,6 @@ class ScanWorker:
                 return
             else:
                 return
-
-
-class ScanSweeper:
-    """Puts back the scans of lost workers.
-
-    Only after Redis has answered for a whole lease: while it was away nobody could renew one.
-    """
-
-    def __init__(
-        self,
-        jobs: JobQueue,
-        lease_seconds: float,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._jobs = jobs
-        self._lease_seconds = lease_seconds
-        self._clock = clock
-        self._answering_since: float | None = None
-
-    async def run(self) -> None:
-        while True:
-            await self.look()
-            await asyncio.sleep(min(self._lease_seconds / 4, _WAIT_SECONDS))
-
-    async def look(self) -> int:
-        """How many were put back."""
-        try:
-            await self._jobs.history(JobKind.SCAN, 0, 1)
-            now = self._clock()
-            if self._answering_since is None:
-                self._answering_since = now
-            if now - self._answering_since < self._lease_seconds:
-                return 0
-            return await self._jobs.sweep(JobKind.SCAN)
-        except StoreUnavailable:
-            self._answering_since = None
-            return 0
 
 
 def _explained(error: Exception) -> HearthError:
