@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -16,6 +18,7 @@ from tests.finetune.datasets import write_dataset
 from tests.finetune.running import FinetuneHost, ended, finetune_host
 
 pytestmark = pytest.mark.faults
+AWAY_SECONDS = 5.0  # longer than the lease of these runs
 
 
 @pytest_asyncio.fixture
@@ -68,3 +71,19 @@ async def test_a_service_that_wakes_after_its_lease_writes_nothing(host: Finetun
     assert attempts == sorted(attempts)
     checkpoints = await host.stub.ListCheckpoints(pb.ListCheckpointsRequest(run_id=run.run_id))
     assert len({c.step for c in checkpoints.checkpoints}) == len(checkpoints.checkpoints)
+
+
+async def test_a_training_goes_on_while_redis_is_away(host: FinetuneHost, store: Store) -> None:
+    created = await host.create(
+        publish_policy=pb.PUBLISH_POLICY_ALWAYS, train_steps=300, batch_size=1
+    )
+    await host.run_when(created.run_id, lambda run: run.progress.num_done_steps > 2)
+    redis = psutil.Process(int((await store.redis.info())["process_id"]))
+    redis.suspend()
+    try:
+        await asyncio.sleep(AWAY_SECONDS)
+    finally:
+        redis.resume()
+    run = await host.run_when(created.run_id, ended)
+    assert (run.status, run.attempt) == (pb.RUN_STATUS_SUCCEEDED, 1), run.error
+    assert len((await host.registry.view()).adapters) == 1
