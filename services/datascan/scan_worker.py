@@ -78,6 +78,8 @@ class ScanWorker:
             await self._settle(work.result())
         elif beat.exception() is None:
             await self._settle(lambda: self._jobs.confirm_cancelled(job))
+        else:
+            log.warning("scan lost", extra={"reason": str(beat.exception())})
         log.info("scan ends")
 
     async def _work(self, job: JobRecord, progress: ScanProgress) -> Callable[[], Awaitable[None]]:

@@ -34,9 +34,16 @@ class Scans:
         refresh: bool = False,
         from_scratch: bool = False,
     ) -> JobRecord:
-        """A queued scan that would do the same, or a new one for which an open one makes way."""
+        """A queued scan that would do the same, or a new one for which an open one makes way.
+
+        Raises NotFound, and Conflict when a user asks for a scan of nothing.
+        """
         while True:
             view = await self._projects.get(project_id)
+            source_ids = [source.source_id for source, _ in await self._sources.all(project_id)]
+            # After the last source was deleted a scan has to run: its dataset is empty.
+            if not source_ids and trigger == pb.SCAN_TRIGGER_USER:
+                raise Conflict("The project has no source to scan; upload one first.")
             payload = payload_of(
                 pb.ScanJob(
                     schema_version=1,
@@ -45,7 +52,7 @@ class Scans:
                     trigger=trigger,
                     refresh=refresh,
                     from_scratch=from_scratch,
-                    source_ids=[s.source_id for s, _ in await self._sources.all(project_id)],
+                    source_ids=source_ids,
                     filters=filters_in_force(view.project),
                     model=view.project.finetune_model,
                 )

@@ -234,6 +234,21 @@ async def test_one_scan_is_open_and_the_newest_wins(scanning: Scanning) -> None:
     assert ids == [newest.job_id, newer.job_id, started[0].job_id]
 
 
+async def test_nothing_is_scanned_by_itself_only(scanning: Scanning) -> None:
+    project_id = await scanning.project()
+    with pytest.raises(Conflict, match="no source to scan"):
+        await scanning.scan(project_id)
+    source = await scanning.uploads.take(upload(project_id, "a.py", program(1).encode()))
+    await scanning.place.sources.delete(source.source_id)
+    await ScanSchedule(scanning.scans, scanning.place.projects).look()
+    (scan_id,) = await scanning.place.projects.scan_ids(project_id)
+    async with scanning.working():
+        job = await scanning.ended(scan_id)
+    assert job.result is not None
+    dataset = await scanning.place.datasets.get(job.result["dataset_id"])
+    assert (dataset.train.num_files, dataset.test.num_files) == (0, 0)
+
+
 async def test_changes_of_sources_start_one_scan(scanning: Scanning) -> None:
     schedule = ScanSchedule(scanning.scans, scanning.place.projects)
     project_id = await scanning.project()
