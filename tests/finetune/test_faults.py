@@ -1,4 +1,4 @@
-"""What a stopped and a paused service leave to the next one."""
+"""What killed, stopped and paused processes leave to the next attempt."""
 
 from __future__ import annotations
 
@@ -29,6 +29,32 @@ async def host(
         write_dataset(host.artifacts)
         await host.start()
         yield host
+
+
+async def test_a_killed_trainer_and_a_killed_service_go_on_from_the_last_checkpoint(
+    host: FinetuneHost,
+) -> None:
+    created = await host.create(
+        publish_policy=pb.PUBLISH_POLICY_ALWAYS, train_steps=120, batch_size=1
+    )
+    await host.run_when(created.run_id, lambda run: bool(run.best_checkpoint_id))
+    (trainer,) = host.trainers()
+    trainer.kill()
+    await host.run_when(
+        created.run_id, lambda run: run.attempt == 2 and bool(run.resumed_from_checkpoint_id)
+    )
+    async with asyncio.timeout(30):
+        while not (trainers := host.trainers()):
+            await asyncio.sleep(0.01)
+    await host.end(signal.SIGKILL)
+    trainers[0].wait(10)  # it dies with its parent
+    await host.start()
+    run = await host.run_when(created.run_id, ended)
+    assert (run.status, run.attempt) == (pb.RUN_STATUS_SUCCEEDED, 3), run.error
+    assert len((await host.registry.view()).adapters) == 1
+    assert len(list((host.settings.data_dir / "adapters").iterdir())) == 1
+    steps = [e.metrics.step for e in await host.history(run.run_id) if e.HasField("metrics")]
+    assert set(steps) == set(range(1, 121))
 
 
 async def test_a_stopped_service_leaves_a_checkpoint_and_the_next_goes_on(

@@ -1,9 +1,7 @@
-"""The fine-tune service from a request to an adapter that is wanted, and what kills survive."""
+"""The fine-tune service from a request to an adapter that is wanted."""
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -54,32 +52,6 @@ async def test_a_run_ends_as_an_adapter_that_the_deployment_wants(
     assert best.checkpoint_id == run.best_checkpoint_id
     assert list(best.adapter_ids) == [adapter.adapter_id]
     await _check_publishing_again(host, best)
-
-
-async def test_a_killed_trainer_and_a_killed_service_go_on_from_the_last_checkpoint(
-    host: FinetuneHost,
-) -> None:
-    created = await host.create(
-        publish_policy=pb.PUBLISH_POLICY_ALWAYS, train_steps=120, batch_size=1
-    )
-    await host.run_when(created.run_id, lambda run: bool(run.best_checkpoint_id))
-    (trainer,) = host.trainers()
-    trainer.kill()
-    await host.run_when(
-        created.run_id, lambda run: run.attempt == 2 and bool(run.resumed_from_checkpoint_id)
-    )
-    async with asyncio.timeout(30):
-        while not (trainers := host.trainers()):
-            await asyncio.sleep(0.01)
-    await host.end(signal.SIGKILL)
-    trainers[0].wait(10)  # it dies with its parent
-    await host.start()
-    run = await host.run_when(created.run_id, ended)
-    assert (run.status, run.attempt) == (pb.RUN_STATUS_SUCCEEDED, 3), run.error
-    assert len((await host.registry.view()).adapters) == 1
-    assert len(list((host.settings.data_dir / "adapters").iterdir())) == 1
-    steps = [e.metrics.step for e in await host.history(run.run_id) if e.HasField("metrics")]
-    assert set(steps) == set(range(1, 121))
 
 
 async def test_a_cancelled_run_leaves_a_checkpoint_and_no_adapter(
