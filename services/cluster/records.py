@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+log = logging.getLogger(__name__)
 
 
 class Record(BaseModel):
-    """Immutable; unknown fields of a newer writer are ignored."""
+    """Immutable; unknown fields of a newer writer are ignored. Numbers are finite, as in JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
     schema_version: int = 1
 
     @property
@@ -21,6 +26,20 @@ class Record(BaseModel):
     def caps_digest(self) -> str:
         """What of this record decides which models a client is offered; "" for nothing."""
         return ""
+
+
+R = TypeVar("R", bound=Record)
+
+
+def readable(kind: type[R], values: Iterable[str | bytes]) -> list[R]:
+    """The records in `values`. One that cannot be read is logged and harms no other."""
+    found = []
+    for value in values:
+        try:
+            found.append(kind.model_validate_json(value))
+        except ValidationError:
+            log.exception("record cannot be read", extra={"kind": kind.__name__})
+    return found
 
 
 class ReplicaPhase(StrEnum):
