@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
@@ -109,7 +109,10 @@ class DeploymentRecord(Record):
 
 
 class ReplicaRecord(Record):
-    """A running engine as it describes itself. `address` is HOST:PORT of its RPC server."""
+    """A running engine as it describes itself. `address` is HOST:PORT of its RPC server.
+
+    `adapter_problems` says, by adapter, why one that is wanted cannot be loaded.
+    """
 
     replica_id: str
     deployment_id: str
@@ -123,6 +126,7 @@ class ReplicaRecord(Record):
     detail: str = ""
     device_ids: tuple[str, ...] = ()
     loaded_adapter_ids: tuple[str, ...] = ()
+    adapter_problems: Mapping[str, str] = {}
     context_tokens: int = 0
     num_running: int = 0
     num_waiting: int = 0

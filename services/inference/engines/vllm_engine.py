@@ -164,7 +164,8 @@ class VllmEngine(Engine):
 
     async def _load(self, adapter_id: str, folder: Path) -> None:
         llm = self._running()
-        await asyncio.to_thread(check_weights, folder, self.config.model_folder)
+        config = self.config
+        await asyncio.to_thread(check_weights, folder, config.model_folder, config.max_lora_rank)
         request = LoRARequest(adapter_id, next(self._lora_ids), str(folder))
         try:
             await llm.add_lora(request)

@@ -80,7 +80,7 @@ async def serving(
 def publish_adapter(data_dir: Path, adapter_id: str, **config: Any) -> None:
     """An adapter as far as the replica looks at it before the engine does."""
     with ArtifactStore(data_dir).draft(ArtifactKind.ADAPTER, adapter_id) as draft:
-        described = {"peft_type": "LORA", "r": 8, **config}
+        described = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, **config}
         draft.file("adapter_config.json").write_text(json.dumps(described))
         draft.file("adapter_model.safetensors").write_bytes(adapter_id.encode())
         draft.publish()

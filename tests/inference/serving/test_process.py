@@ -22,8 +22,14 @@ from services.cluster.rpc import open_channel
 from services.cluster.settings import ClusterSettings
 from services.cluster.store import Store
 from services.inference.engines.environment import engine_environment
-from services.inference.serving.process import CANNOT_WORK
-from tests.inference.serving.replicas import error_of, publish_adapter, text_request
+from services.inference.serving.generations import Generations
+from services.inference.serving.process import CANNOT_WORK, warm_up
+from tests.inference.serving.replicas import (
+    echo_engine,
+    error_of,
+    publish_adapter,
+    text_request,
+)
 
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 60
@@ -146,8 +152,14 @@ async def test_it_has_the_adapters_that_its_deployment_wants(
     assert record.loaded_adapter_ids == ("a1",)  # from the moment on that it is ready
     await registry.put_deployment(deployment(adapter_ids=("b1",)))
     await replica(registry, lambda record: record.loaded_adapter_ids == ("b1",))
+    publish_adapter(settings.data_dir, "wild", lora_alpha=1e30)
+    await registry.put_deployment(deployment(adapter_ids=("b1", "wild")))
+    record = await replica(registry, lambda record: bool(record.adapter_problems))
+    assert "lora_alpha is 1e+30" in record.adapter_problems["wild"]
     await registry.delete_deployment("d1")
-    await replica(registry, lambda record: not record.loaded_adapter_ids)
+    await replica(
+        registry, lambda record: not record.loaded_adapter_ids and not record.adapter_problems
+    )
 
 
 async def test_what_can_never_work_says_so_by_its_exit_status(
@@ -173,3 +185,12 @@ async def test_a_stop_does_not_wait_for_an_engine_that_starts(
     await replica(registry, lambda record: record.detail == "importing the engine")
     process.send_signal(signal.SIGTERM)
     assert (await ended(process))[0] == 0
+
+
+async def test_the_first_request_asks_for_all_that_an_engine_compiles_late() -> None:
+    engine = await echo_engine()
+    await warm_up(engine, Generations(engine, 1))
+    [seen] = engine.requests
+    assert len(seen.prompt_token_ids) > 1  # the first has no log-probability
+    assert seen.sampling.num_logprobs == 1
+    assert seen.sampling.prompt_logprobs
