@@ -113,7 +113,8 @@ $(ENVIRONMENT): $(WANTED) $(REQ)/torch-cpu-wheel.txt $(UV)
 	touch $@
 
 .venv/.openapi.json: $(GATEWAY_SOURCES) .venv/.proto
-	@$(BIN)/python -m services.gateway.openapi > $@
+	@$(call step,API document of the gateway)
+	$(BIN)/python -m services.gateway.openapi > $@
 
 # Touched only when its content changes, so that not every change of the gateway builds the pages.
 $(WEB)/openapi.json: .venv/.openapi.json

@@ -75,6 +75,12 @@ class ArtifactsServicer(rpc.ArtifactsServicer):
     ) -> pb.ArtifactManifest:
         return _to_message(self._store.manifest(_kind(request.kind), request.artifact_id))
 
+    async def DeleteArtifact(
+        self, request: pb.DeleteArtifactRequest, context: object
+    ) -> pb.DeleteArtifactResponse:
+        await asyncio.to_thread(self._store.delete, _kind(request.kind), request.artifact_id)
+        return pb.DeleteArtifactResponse()
+
     async def ListArtifacts(
         self, request: pb.ListArtifactsRequest, context: object
     ) -> pb.ListArtifactsResponse:

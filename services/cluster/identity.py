@@ -12,13 +12,14 @@ import time
 from enum import StrEnum
 
 from services.cluster.errors import BadRequest, NotFound, Unauthenticated
-from services.cluster.records import Record
+from services.cluster.records import Record, readable
 from services.cluster.store import Keys, Store
 
 TOKEN_PREFIX = "hearth"
 SIGN_IN_LINK_SECONDS = 15 * 60
 SESSION_SECONDS = 14 * 24 * 3600
 _SECRET_BYTES = 32
+_LATEST_AT = 253_402_300_800.0  # the end of the year 9999
 
 
 class Scope(StrEnum):
@@ -162,8 +163,11 @@ class Identity:
             raise BadRequest(
                 f"A token needs at least one scope of: {', '.join(sorted(SCOPES))}.", param="scopes"
             )
-        if expires_at and expires_at <= time.time():
-            raise BadRequest("The token would expire in the past.", param="expires_at")
+        if expires_at and not time.time() < expires_at < _LATEST_AT:
+            raise BadRequest(
+                "The token would expire in the past or after the year 9999; 0 means never.",
+                param="expires_at",
+            )
         token_id = secrets.token_hex(6)
         text = f"{TOKEN_PREFIX}_{token_id}_{secrets.token_urlsafe(_SECRET_BYTES)}"
         record = TokenRecord(
@@ -191,6 +195,6 @@ class Identity:
         """Newest first; of one user, or of all."""
         async with self._store.answering():
             values = await self._store.redis.hvals(Keys.TOKENS)
-        records = [TokenRecord.model_validate_json(value) for value in values]
+        records = readable(TokenRecord, values)
         mine = [record for record in records if user_id in (None, record.user_id)]
         return sorted(mine, key=lambda record: -record.created_at)

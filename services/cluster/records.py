@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+log = logging.getLogger(__name__)
 
 
 class Record(BaseModel):
-    """Immutable; unknown fields of a newer writer are ignored."""
+    """Immutable; unknown fields of a newer writer are ignored. Numbers are finite, as in JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
     schema_version: int = 1
 
     @property
@@ -21,6 +26,20 @@ class Record(BaseModel):
     def caps_digest(self) -> str:
         """What of this record decides which models a client is offered; "" for nothing."""
         return ""
+
+
+R = TypeVar("R", bound=Record)
+
+
+def readable(kind: type[R], values: Iterable[str | bytes]) -> list[R]:
+    """The records in `values`. One that cannot be read is logged and harms no other."""
+    found = []
+    for value in values:
+        try:
+            found.append(kind.model_validate_json(value))
+        except ValidationError:
+            log.exception("record cannot be read", extra={"kind": kind.__name__})
+    return found
 
 
 class ReplicaPhase(StrEnum):
@@ -90,7 +109,10 @@ class DeploymentRecord(Record):
 
 
 class ReplicaRecord(Record):
-    """A running engine as it describes itself. `address` is HOST:PORT of its RPC server."""
+    """A running engine as it describes itself. `address` is HOST:PORT of its RPC server.
+
+    `adapter_problems` says, by adapter, why one that is wanted cannot be loaded.
+    """
 
     replica_id: str
     deployment_id: str
@@ -104,6 +126,7 @@ class ReplicaRecord(Record):
     detail: str = ""
     device_ids: tuple[str, ...] = ()
     loaded_adapter_ids: tuple[str, ...] = ()
+    adapter_problems: Mapping[str, str] = {}
     context_tokens: int = 0
     num_running: int = 0
     num_waiting: int = 0

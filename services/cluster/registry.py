@@ -21,6 +21,7 @@ from services.cluster.records import (
     ProcessRecord,
     Record,
     ReplicaRecord,
+    readable,
 )
 from services.cluster.store import Keys, Store
 
@@ -250,5 +251,5 @@ class Registry:
 
 
 def _parse(kind: type[R], values: list[str]) -> dict[str, R]:
-    records = (kind.model_validate_json(value) for value in values)
-    return {record.record_id: record for record in sorted(records, key=lambda r: r.record_id)}
+    records = sorted(readable(kind, values), key=lambda record: record.record_id)
+    return {record.record_id: record for record in records}

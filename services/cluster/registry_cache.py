@@ -17,6 +17,7 @@ from services.cluster.tasks import end
 log = logging.getLogger(__name__)
 
 _OUTAGE_SECONDS = 8.0
+_RETRY_SECONDS = 0.5
 
 
 class RegistryCache:
@@ -60,6 +61,14 @@ class RegistryCache:
             self._changed = asyncio.Event()
 
     async def _follow(self) -> None:
+        while True:
+            try:
+                await self._follow_watch()
+            except Exception:  # the loop's boundary: a view that stands still would go unnoticed
+                log.exception("following the registry failed; it is read again")
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _follow_watch(self) -> None:
         answered_at = time.monotonic()
         outage_ended_at = float("-inf")
         known = self.view
@@ -120,5 +129,7 @@ class Heartbeat:
                 if not away:
                     log.warning("heartbeat waits for Redis", extra={"reason": error.message})
                 away = True
+            except Exception:  # the loop's boundary: without a beat this process is forgotten
+                log.exception("a heartbeat failed; the next one is tried")
             else:
                 away = False

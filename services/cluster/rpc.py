@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _KEY = "hearth-cluster-key"
 _REQUEST_ID = "hearth-request-id"
 _ERROR = "hearth-error"
+_PARAM = "hearth-error-param"
+_RETRY = "hearth-error-retry-seconds"
 _HEALTH_SERVICE = health.SERVICE_NAME
 _MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 _OPTIONS = [
@@ -144,7 +146,12 @@ async def _abort(
         log.error("RPC failed", exc_info=error, extra={"method": method})
         error = Internal("The process met a fault of its own; its log has the details.")
     _observe(method, error.grpc_status, started)
-    await context.abort(error.grpc_status, error.message, ((_ERROR, error.code),))
+    trailing = [(_ERROR, error.code)]
+    if error.param:
+        trailing.append((_PARAM, error.param))
+    if error.retry_after_seconds is not None:
+        trailing.append((_RETRY, str(error.retry_after_seconds)))
+    await context.abort(error.grpc_status, error.message, tuple(trailing))
 
 
 class RpcServer:
@@ -247,6 +254,9 @@ def open_channel(address: str, settings: ClusterSettings) -> grpc.aio.Channel:
 
 def translate_rpc_error(error: grpc.aio.AioRpcError) -> HearthError:
     """The HearthError that the peer raised, or the one that says it cannot be reached."""
-    trailing = {str(key): value for key, value in (error.trailing_metadata() or ())}
-    code = trailing.get(_ERROR)
-    return from_wire(error.code(), str(code) if code else None, error.details() or "")
+    trailing = {str(key): str(value) for key, value in (error.trailing_metadata() or ())}
+    found = from_wire(error.code(), trailing.get(_ERROR), error.details() or "")
+    found.param = trailing.get(_PARAM)
+    if retry := trailing.get(_RETRY):
+        found.retry_after_seconds = float(retry)
+    return found

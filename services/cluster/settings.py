@@ -21,8 +21,8 @@ def own_redis_url(data_dir: Path) -> str:
     return f"unix://{data_dir / 'redis' / 'redis.sock'}"
 
 
-class ClusterSettings(BaseSettings):
-    """Every field is set by the environment variable HEARTH_ + its name in capitals."""
+class LocationSettings(BaseSettings):
+    """Where the cluster's records and files are; all that the launcher itself needs to know."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
 
@@ -32,6 +32,25 @@ class ClusterSettings(BaseSettings):
         " the launcher keeps in the data volume.",
     )
     data_dir: Path = Field(Path("data"), description="The data volume.")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _named_folder(cls, value: object) -> object:
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("is empty: name a folder, or unset it for the folder data")
+        return value
+
+
+class ClusterSettings(LocationSettings):
+    """Every field is set by the environment variable HEARTH_ + its name in capitals."""
+
     host_id: str = Field(
         default_factory=socket.gethostname, description="This host's name in the cluster."
     )
@@ -51,13 +70,6 @@ class ClusterSettings(BaseSettings):
     cpu_memory_share: float = Field(
         0.5, gt=0, le=0.95, description="Share of a GPU-less host's memory that may be assigned."
     )
-
-    @field_validator("redis_url")
-    @classmethod
-    def _known_scheme(cls, value: str) -> str:
-        if value and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must begin with redis://, rediss:// or unix://")
-        return value
 
     @model_validator(mode="after")
     def _absolute_data_dir(self) -> ClusterSettings:
@@ -87,5 +99,6 @@ def load(kind: type[S]) -> S:
     except ValidationError as error:
         for problem in error.errors():
             field = ".".join(str(part) for part in problem["loc"])
-            print(f"{ENV_PREFIX}{field.upper()}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+            said = problem["msg"].removeprefix("Value error, ")
+            print(f"{ENV_PREFIX}{field.upper()}: {said}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None

@@ -9,6 +9,7 @@ import time
 
 from services.cluster.errors import StoreUnavailable
 from services.cluster.identity import TOKEN_PREFIX, Identity, TokenRecord, digest
+from services.cluster.records import readable
 from services.cluster.store import Keys, Store
 from services.cluster.tasks import end
 
@@ -76,16 +77,20 @@ class TokenTable:
                 )
                 self._fresh_at = time.monotonic()
                 for entry, fields in entries:
-                    await self._refresh(fields["token_id"])
+                    await self.refresh(fields["token_id"])
                     last_id = entry
             except StoreUnavailable:
                 lost = True
                 await asyncio.sleep(_RETRY_SECONDS)
+            except Exception:  # the loop's boundary: without it revoked tokens would go on
+                log.exception("following the tokens failed; they are all read again")
+                lost = True
+                await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _refresh(self, token_id: str) -> None:
+    async def refresh(self, token_id: str) -> None:
+        """Takes over a change that was made here, before anybody is told of it."""
         async with self._store.answering():
             found = await self._store.redis.hget(Keys.TOKENS, token_id)
-        if found is None:
-            self._tokens.pop(token_id, None)
-        else:
-            self._tokens[token_id] = TokenRecord.model_validate_json(found)
+        self._tokens.pop(token_id, None)
+        for record in readable(TokenRecord, [found] if found else []):
+            self._tokens[token_id] = record

@@ -23,6 +23,7 @@ from services.gateway.state import gateway_state
 log = logging.getLogger(__name__)
 
 SERVICE = "gateway"
+_ENDING_SECONDS = 3  # for the last events of answers that are cut
 _KEEP_ALIVE_SECONDS = 75  # longer than the idle time after which proxies close
 
 
@@ -32,17 +33,25 @@ async def serve(settings: GatewaySettings) -> None:
             create_app(state),
             host=settings.host,
             port=settings.port,
-            http="httptools",
+            http="h11",  # it bounds a request's head; httptools reads one of any length
             lifespan="off",
+            proxy_headers=False,  # anybody could say to be somebody else
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
+            timeout_graceful_shutdown=math.ceil(settings.drain_seconds + _ENDING_SECONDS),
         )
         server = HttpServer(config)
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            server.stop()
+            state.stopping.set()
+            loop.call_later(settings.drain_seconds, state.ending.set)
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, server.stop)
+            loop.add_signal_handler(number, stop)
         listener = config.bind_socket()
         async with membership(SERVICE, settings, state.registry, RpcServer(settings)) as member:
             serving = asyncio.create_task(server.serve([listener]), name="http")

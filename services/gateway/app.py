@@ -19,6 +19,7 @@ from services.cluster import VERSION
 from services.cluster.errors import BadRequest, HearthError, Internal, NotFound
 from services.cluster.log import request_id_var
 from services.gateway import auth
+from services.gateway.bounded_body import BoundedBody
 from services.gateway.metrics import HTTP_SECONDS
 from services.gateway.problems import problem_answer
 from services.gateway.request_body import explain
@@ -36,6 +37,7 @@ from services.gateway.routes import (
     session,
     tokens,
 )
+from services.gateway.settings import GatewaySettings
 from services.gateway.state import GatewayState, state_of
 
 log = logging.getLogger(__name__)
@@ -74,8 +76,23 @@ def create_app(state: GatewayState | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(Exception, _answer_fault)
+
+    def longest_body(path: str) -> int:
+        settings = _settings(app)
+        if path.rstrip("/") == adapters.router.prefix:
+            return settings.max_adapter_bytes
+        return settings.max_body_bytes
+
+    app.add_middleware(
+        BoundedBody, limit=longest_body, silent_seconds=lambda: _settings(app).body_seconds
+    )
     app.add_middleware(RequestFrame)
     return app
+
+
+def _settings(app: FastAPI) -> GatewaySettings:
+    state: GatewayState = app.state.gateway
+    return state.settings
 
 
 class RequestFrame:
@@ -95,8 +112,14 @@ class RequestFrame:
         started = time.monotonic()
         status = 499  # the client went away before an answer began
 
+        is_head = scope["method"] == "HEAD"
+        if is_head:
+            scope["method"] = "GET"
+
         async def named(message: Message) -> None:
             nonlocal status
+            if is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [
@@ -134,13 +157,18 @@ async def _answer_validation(request: Request, error: Exception) -> Response:
 async def _answer_http(request: Request, error: Exception) -> Response:
     """What the router refuses by itself: no such place, no such method."""
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, HearthError):  # FastAPI hides what reading a body raised
+        return _problem(request, error.__cause__)
     place = f"{request.method} {request.url.path[:200]}"
     claimed = getattr(request.scope.get("route"), "path", "") != pages.EVERY_PATH
     if error.status_code == 405 and claimed:
-        return _problem(request, MethodNotAllowed(f"There is no {place}; another method is there."))
+        allowed = (error.headers or {}).get("Allow", "another method")
+        answer = _problem(request, MethodNotAllowed(f"There is no {place}; there is {allowed}."))
+        answer.headers["Allow"] = allowed
+        return answer
     if error.status_code in (404, 405):
         return _problem(request, NotFound(f"There is no {place} here."))
-    return _problem(request, BadRequest(f"{place}: {error.detail}."))
+    return _problem(request, BadRequest(f"{place}: {str(error.detail).rstrip('.')}."))
 
 
 async def _answer_fault(request: Request, error: Exception) -> Response:

@@ -64,9 +64,14 @@ def spread(
         own = pb.SamplingParameters()
         own.CopyFrom(sampling)
         if sampling.HasField("seed"):
-            own.seed = sampling.seed + index % n
+            own.seed = _wrapped(sampling.seed + index % n)
         generations.append(Generation(index, prompts[index // n], own))
     return generations
+
+
+def _wrapped(seed: int) -> int:
+    """In the range of int64."""
+    return (seed + 2**63) % 2**64 - 2**63
 
 
 async def run(

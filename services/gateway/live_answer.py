@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from services.cluster.errors import HearthError, Internal
+from services.cluster.errors import EngineUnavailable, HearthError, Internal
 from services.cluster.tasks import end
 from services.gateway.metrics import DISCONNECTS
 from services.gateway.problems import problem, problem_answer
@@ -73,12 +73,17 @@ class LiveAnswer(Response):
         sending = Sending(send, self._state.settings.write_seconds)
         work = asyncio.create_task(self._guarded(sending, scope, receive))
         gone = asyncio.create_task(_gone(receive))
+        ending = asyncio.create_task(self._state.ending.wait())
         try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
+            await asyncio.wait({work, gone, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done() and not work.done():
                 DISCONNECTS.inc()
+            elif not work.done():
+                await end(work)
+                stopped = EngineUnavailable("Hearth is being stopped. Ask again.")
+                await self._fail(stopped, sending, scope, receive)
         finally:
-            await asyncio.gather(end(work), end(gone))
+            await asyncio.gather(end(work), end(gone), end(ending))
 
     async def _guarded(self, sending: Sending, scope: Scope, receive: Receive) -> None:
         try:
@@ -87,7 +92,10 @@ class LiveAnswer(Response):
             await self._fail(error, sending, scope, receive)
         except TimeoutError:
             log.info("client does not read its answer; given up")
-        except Exception:
+        except (Exception, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
             log.exception("request failed")
             fault = Internal("The gateway met a fault of its own; its log has the details.")
             await self._fail(fault, sending, scope, receive)

@@ -12,6 +12,7 @@ from services.cluster.pb.v1 import replica_pb2 as pb
 
 _MAX_STOPS = 64
 _MAX_PROMPTS = 64
+_MAX_COUNT = 2**31 - 1
 
 TokenIdList = Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
 
@@ -29,12 +30,12 @@ class GenerationFields(BaseModel):
     model: str | None = None
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
-    max_tokens: int | None = Field(None, ge=0)
-    max_completion_tokens: int | None = Field(None, ge=0)
+    max_tokens: int | None = Field(None, ge=0, le=_MAX_COUNT)
+    max_completion_tokens: int | None = Field(None, ge=0, le=_MAX_COUNT)
     n: int = Field(1, ge=1, le=8)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
-    top_k: int | None = Field(None, ge=-1)
+    top_k: int | None = Field(None, ge=-1, le=_MAX_COUNT)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: list[str] = []
     presence_penalty: float = Field(0, ge=-2, le=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -11,8 +10,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from services.cluster.errors import BadRequest, PayloadTooLarge
-from services.gateway.state import state_of
+from services.cluster.errors import BadRequest
 
 _MAX_PROBLEMS = 5
 
@@ -20,31 +18,11 @@ M = TypeVar("M", bound=BaseModel)
 
 
 async def read(request: Request) -> bytes:
-    """Raises PayloadTooLarge without reading what is over the limit, BadRequest for half a body."""
-    settings = state_of(request).settings
-    max_bytes = settings.max_body_bytes
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > max_bytes:
-        raise _too_large(max_bytes)
-    parts: list[bytes] = []
-    size_bytes = 0
-    stream = aiter(request.stream())
+    """Raises BadRequest for half a body; `bounded_body` has seen to its length."""
     try:
-        while True:
-            async with asyncio.timeout(settings.body_seconds):
-                part = await anext(stream, None)
-            if part is None:
-                return b"".join(parts)
-            size_bytes += len(part)
-            if size_bytes > max_bytes:
-                raise _too_large(max_bytes)
-            parts.append(part)
+        return await request.body()
     except ClientDisconnect:
         raise BadRequest("The connection ended before the body was complete.") from None
-    except TimeoutError:
-        raise BadRequest(
-            f"The body stopped coming for {settings.body_seconds:g} s before it was complete."
-        ) from None
 
 
 def decode(body: bytes) -> dict[str, Any]:
@@ -90,7 +68,3 @@ def _is_branch(part: int | str) -> bool:
 def _field(error: ValidationError) -> str | None:
     place = error.errors()[0]["loc"]
     return str(place[0]) if place else None
-
-
-def _too_large(max_bytes: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"The body is larger than {max_bytes // 1024} KiB, the limit here.")

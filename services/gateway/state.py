@@ -28,6 +28,8 @@ _PAGE_SECONDS = 10.0
 
 @dataclass
 class GatewayState:
+    """`stopping`: nothing new is taken. `ending`: answers that are still open end now."""
+
     settings: GatewaySettings
     registry: Registry
     cache: RegistryCache
@@ -38,13 +40,16 @@ class GatewayState:
     upstream: Upstream
     pages: httpx.AsyncClient
     tokenizers: dict[str, bytes] = field(default_factory=dict)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
     started_at: float = field(default_factory=time.time)
 
     @property
     def agent_address(self) -> str:
-        """Of the head's inference agent. Raises Unavailable while there is none."""
-        for process in self.view.processes.values():
-            if process.service == "inference" and process.status == "ready":
+        """Of the newest inference agent. Raises Unavailable while there is none."""
+        agents = [p for p in self.view.processes.values() if p.service == "inference"]
+        for process in sorted(agents, key=lambda process: -process.started_at):
+            if process.status == "ready":
                 return process.address
         raise Unavailable("The inference service is not up.", retry_after_seconds=2)
 
@@ -96,8 +101,7 @@ async def _forget_the_gone(state: GatewayState) -> None:
     """Lets go of what belongs to processes and replicas that are not there any more."""
     while True:
         view = await state.cache.changed()
-        replicas = {replica.address for replica in view.replicas.values()}
         processes = {process.address for process in view.processes.values()}
-        await state.upstream.forget_others(replicas | processes)
+        await state.upstream.forget_others(view.replicas.values(), processes)
         for model in state.tokenizers.keys() - {r.model for r in view.replicas.values()}:
             del state.tokenizers[model]

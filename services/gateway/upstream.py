@@ -41,14 +41,27 @@ class Upstream:
         self._settings = settings
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._outstanding: Counter[str] = Counter()
+        self._addresses: dict[str, str] = {}
         self._suspect_until: dict[str, float] = {}
 
     async def close(self) -> None:
-        await self.forget_others(())
+        for channel in self._channels.values():
+            await channel.close()
 
-    async def forget_others(self, addresses: Collection[str]) -> None:
-        """Closes channels to addresses that are not known any more."""
-        for address in self._channels.keys() - set(addresses):
+    async def forget_others(
+        self, replicas: Iterable[ReplicaRecord], processes: Collection[str]
+    ) -> None:
+        """Lets go of what is not known any more, but of nothing that still answers somebody.
+
+        A replica that was silent for too long is not known for a while, and may go on.
+        """
+        known = {replica.replica_id for replica in replicas}
+        for replica_id in self._addresses.keys() - known:
+            if not self._outstanding[replica_id]:
+                del self._addresses[replica_id], self._outstanding[replica_id]
+                self._suspect_until.pop(replica_id, None)
+        used = {*processes, *self._addresses.values()}
+        for address in self._channels.keys() - used:
             await self._channels.pop(address).close()
 
     def agent(self, address: str) -> inference_pb2_grpc.InferenceAsyncStub:
@@ -63,6 +76,15 @@ class Upstream:
         stub: artifacts_pb2_grpc.ArtifactsAsyncStub
         stub = artifacts_pb2_grpc.ArtifactsStub(self._channel(address))
         return await answered(stub.PutArtifact(_in_threads(parts)))
+
+    async def delete_artifact(
+        self, address: str, kind: artifacts.ArtifactKind.ValueType, artifact_id: str
+    ) -> None:
+        """At the agent at `address`. Raises what the agent raised."""
+        stub: artifacts_pb2_grpc.ArtifactsAsyncStub
+        stub = artifacts_pb2_grpc.ArtifactsStub(self._channel(address))
+        request = artifacts.DeleteArtifactRequest(kind=kind, artifact_id=artifact_id)
+        await answered(stub.DeleteArtifact(request))
 
     async def generate(
         self, target: Target, request: pb.GenerateRequest, prefix: bytes
@@ -115,6 +137,7 @@ class Upstream:
         return [r for r in found if self._suspect_until.get(r.replica_id, 0.0) < now] or found
 
     def _replica(self, replica: ReplicaRecord) -> rpc.ReplicaAsyncStub:
+        self._addresses[replica.replica_id] = replica.address
         stub: rpc.ReplicaAsyncStub = rpc.ReplicaStub(self._channel(replica.address))
         return stub
 
@@ -162,6 +185,11 @@ class Upstream:
             raise DeadlineExceeded(
                 f"The engine gave no {which} token within {seconds:g} s."
             ) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise EngineUnavailable(_ENDED) from None  # the channel was closed under the call
         return message if isinstance(message, pb.GenerateResponse) else None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.cluster.errors import BadRequest, ContextLengthExceeded
 from services.cluster.fim import FimFamily, recognise
-from services.inference.tokenization import Tokenizer, split_at
+from services.inference.tokenization import Tokenizer, split_at, well_formed
 
 _DEFAULT_FIM_TOKENS = 256  # room for the answer when a request sets no max_tokens
 _SUFFIX_SHARE = 0.25  # of the room, at least; more only where the prefix leaves it free
@@ -31,9 +31,11 @@ class Prompts:
         self.fim: FimFamily | None = recognise(tokenizer.special_tokens)
         self._tokenizer = tokenizer
         self._context_tokens = context_tokens
+        self._max_bytes = context_tokens * tokenizer.longest_token_bytes
         self._fim_stops = self.fim.stop_token_ids(tokenizer.special_tokens) if self.fim else ()
 
     def from_text(self, text: str) -> BuiltPrompt:
+        self._check_size([text], "prompt")
         token_ids = self._tokenizer.encode(text)
         return BuiltPrompt(token_ids, text, self._stops_after(token_ids))
 
@@ -54,8 +56,8 @@ class Prompts:
                 param="suffix",
             )
         tokenizer, fim = self._tokenizer, self.fim
-        before = tokenizer.encode_plain(prefix)
-        after = tokenizer.encode_plain(suffix)
+        before = tokenizer.encode_plain(last_bytes(prefix, self._max_bytes))
+        after = tokenizer.encode_plain(first_bytes(suffix, self._max_bytes))
         answer = min(max_tokens or _DEFAULT_FIM_TOKENS, self._context_tokens // 2)
         room = max(self._context_tokens - answer - len(fim.tokens), 0)
         before, after = cut_around_cursor(before, after, room)
@@ -75,15 +77,18 @@ class Prompts:
             raise BadRequest("This model has no chat template; use completions.", param="model")
         if not messages:
             raise BadRequest("A chat needs at least one message.", param="messages")
+        self._check_size([message["content"] for message in messages], "messages")
         special_tokens = self._tokenizer.special_tokens
         text, mark = template.render(messages, _tools(tools_json), list(special_tokens))
+        shown = text.replace(mark, "") if mark else text
+        self._check_size([shown], "messages")
         if not mark:
             return BuiltPrompt(self._tokenizer.encode(text), text)
         parts = [
             (part if special else part.replace(mark, ""), special)
             for part, special in split_at(text, special_tokens)
         ]
-        return BuiltPrompt(self._tokenizer.encode_parts(parts), text.replace(mark, ""))
+        return BuiltPrompt(self._tokenizer.encode_parts(parts), shown)
 
     def max_tokens(self, num_prompt_tokens: int, wanted: int | None) -> int:
         """What the context leaves, at most what is wanted. Raises ContextLengthExceeded."""
@@ -96,11 +101,33 @@ class Prompts:
             )
         return left if wanted is None else min(wanted, left)
 
+    def _check_size(self, texts: Sequence[str], param: str) -> None:
+        """Raises ContextLengthExceeded for what cannot fit, before it takes seconds to tokenize."""
+        num_bytes = sum(len(well_formed(text).encode()) for text in texts)
+        if num_bytes > self._max_bytes:
+            raise ContextLengthExceeded(
+                f"The prompt has {num_bytes} bytes; this model reads at most"
+                f" {self._context_tokens} tokens, which are never more than {self._max_bytes}"
+                " bytes.",
+                param=param,
+            )
+
     def _stops_after(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """A prompt that a client built with the family's tokens ends as one that we built."""
         if self.fim and self._tokenizer.special_tokens[self.fim.cursor_token] in token_ids:
             return self._fim_stops
         return ()
+
+
+def last_bytes(text: str, num_bytes: int) -> str:
+    """The end of a text: whole characters, in UTF-8 at most so many bytes. At least 1 is asked."""
+    end = well_formed(text[-num_bytes:]).encode()
+    return end[-num_bytes:].decode(errors="ignore")
+
+
+def first_bytes(text: str, num_bytes: int) -> str:
+    start = well_formed(text[:num_bytes]).encode()
+    return start[:num_bytes].decode(errors="ignore")
 
 
 def cut_around_cursor(

@@ -7,25 +7,33 @@ not the end of the message. Only a raw prompt reads special tokens.
 from __future__ import annotations
 
 import json
+import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer as FastTokenizer
+from tokenizers import pre_tokenizers
 
 from services.cluster.errors import BadRequest, Unavailable
 from services.inference.chat_template import ChatTemplate
 
 TOKENIZER_FILE = "tokenizer.json"
 _MAX_FILE_BYTES = 256 * 1024 * 1024
+_LONG_TEXT_LETTERS = 10_000
+_BYTE_LETTERS = frozenset(pre_tokenizers.ByteLevel.alphabet())
 
 
 class Tokenizer(ABC):
-    """`special_tokens` are the added tokens: their texts, with their ids."""
+    """`special_tokens` are the added tokens: their texts, with their ids.
+
+    No token stands for more than `longest_token_bytes` of UTF-8.
+    """
 
     num_tokens: int
+    longest_token_bytes: int
     special_tokens: Mapping[str, int]
     chat_template: ChatTemplate | None = None
     file: Path | None = None
@@ -73,20 +81,43 @@ class ModelTokenizer(Tokenizer):
             for token_id, token in self._reading.get_added_tokens_decoder().items()
             if token.content.strip()
         }
+        self.longest_token_bytes = longest_token_bytes(vocabulary)
         config = read_json(folder / "tokenizer_config.json")
         self.chat_template = ChatTemplate.of(folder, config)
 
     def encode(self, text: str) -> list[int]:
-        ids: list[int] = self._reading.encode(well_formed(text), add_special_tokens=False).ids
-        return ids
+        return _ids(self._reading, well_formed(text))
 
     def encode_plain(self, text: str) -> list[int]:
-        ids: list[int] = self._plain.encode(well_formed(text), add_special_tokens=False).ids
-        return ids
+        return _ids(self._plain, well_formed(text))
 
     def decode(self, token_ids: Sequence[int]) -> str:
         text: str = self._reading.decode(list(token_ids), skip_special_tokens=False)
         return text
+
+
+def _ids(tokenizer: FastTokenizer, text: str) -> list[int]:
+    """Only a batch leaves the GIL to others (tokenizers 0.23): 4 MB take seconds."""
+    if len(text) < _LONG_TEXT_LETTERS:
+        found = tokenizer.encode(text, add_special_tokens=False)
+    else:
+        [found] = tokenizer.encode_batch_fast([text], add_special_tokens=False)
+    ids: list[int] = found.ids
+    return ids
+
+
+def longest_token_bytes(tokens: Iterable[str]) -> int:
+    """As they are written in tokenizer.json: of byte-level ones each letter is a byte.
+
+    What is no such token counts as the bytes of its text, which may be more than it stands for.
+    """
+    return max(
+        (
+            len(token) if _BYTE_LETTERS.issuperset(token) else len(token.encode())
+            for token in tokens
+        ),
+        default=1,
+    )
 
 
 def split_at(text: str, special_tokens: Mapping[str, int]) -> list[tuple[str, bool]]:
@@ -98,19 +129,31 @@ def split_at(text: str, special_tokens: Mapping[str, int]) -> list[tuple[str, bo
     return [(part, part in special_tokens) for part in pattern.split(text) if part]
 
 
-def read_json(place: Path) -> dict[str, Any]:
-    """A JSON object of a model folder; {} when the file is absent. Raises BadRequest."""
+def read_json(place: Path, *, finite: bool = False) -> dict[str, Any]:
+    """A JSON object of a model folder; {} when the file is absent. Raises BadRequest.
+
+    `finite` refuses NaN, Infinity and numbers that no float holds, such as 1e400.
+    """
     if not place.is_file():
         return {}
     if place.stat().st_size > _MAX_FILE_BYTES:
         raise BadRequest(f"{place.name} is larger than 256 MiB: that is no model's file.")
     try:
-        found = json.loads(place.read_text(encoding="utf-8"))
+        text = place.read_text(encoding="utf-8")
+        number = _finite if finite else float
+        found = json.loads(text, parse_float=number, parse_constant=number)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"{place.name} is not JSON: {error}.") from error
     if not isinstance(found, dict):
         raise BadRequest(f"{place.name} must hold a JSON object.")
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
 
 
 def _all_special(description: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import os
+import shutil
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -14,8 +15,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
 from services.inference.engines import engine_class
 from services.inference.engines.base import Engine, EngineConfig
+from services.inference.engines.echo_engine import EchoEngine
 from services.inference.engines.environment import engine_environment
 from services.inference.engines.generation import (
     Delta,
@@ -35,10 +42,11 @@ _numbers = itertools.count()
 
 @dataclass
 class Subject:
-    """An engine and folders of adapters that it can load."""
+    """An engine, folders of adapters that it can load, and what makes it die."""
 
     engine: Engine
     adapter_folders: Sequence[Path]
+    kill: Callable[[], None]
 
     def request(
         self, prompt: str | Sequence[int] = PROMPT, *, adapter_id: str = "", **sampling: Any
@@ -99,9 +107,9 @@ class Answer:
 
 @asynccontextmanager
 async def echo(folder: Path) -> AsyncIterator[Subject]:
-    engine = engine_class("echo")(_config(folder, echo_token_seconds=0.001))
+    engine = EchoEngine(_config(folder, echo_token_seconds=0.001))
     await engine.start(lambda phrase: None)
-    yield Subject(engine, _folders(folder))
+    yield Subject(engine, _folders(folder), engine.die)
     await engine.close()
 
 
@@ -118,10 +126,15 @@ async def vllm(folder: Path) -> AsyncIterator[Subject]:
                 tiny_model.write_adapter(model_folder, place, seed=seed)
             engine = engine_class("vllm")(_config(model_folder, kv_cache_bytes=_KV_CACHE_BYTES))
             await engine.start(lambda phrase: None)
-        yield Subject(engine, folders)
+        yield Subject(engine, folders, _kill_vllm)
         with _warnings_of_vllm():
             await engine.close()
             gc.collect()
+
+
+def _kill_vllm() -> None:
+    [process] = [p for p in psutil.Process().children() if p.name().startswith("VLLM")]
+    process.kill()
 
 
 @contextmanager
@@ -131,6 +144,18 @@ def _warnings_of_vllm() -> Iterator[None]:
         for category in (DeprecationWarning, FutureWarning, ResourceWarning):
             warnings.simplefilter("ignore", category)
         yield
+
+
+def changed_adapter(folder: Path, to: Path, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Path:
+    """A copy of an adapter with other lora_A matrices, each of rank x inputs."""
+    shutil.copytree(folder, to)
+    place = to / "adapter_model.safetensors"
+    weights = {
+        name: np.ascontiguousarray(change(value)) if "lora_A" in name else value
+        for name, value in load_file(place).items()
+    }
+    save_file(weights, place)
+    return to
 
 
 def _config(folder: Path, **changes: Any) -> EngineConfig:

@@ -6,7 +6,9 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from services.cluster.errors import (
@@ -20,12 +22,11 @@ from services.inference.engines.generation import FinishReason
 from tests.contracts import engines
 from tests.contracts.engines import CONTEXT_TOKENS, MAX_ADAPTERS, PROMPT, Subject
 
+VLLM = pytest.param("vllm", marks=[pytest.mark.e2e, pytest.mark.slow])
 LONG = 400  # tokens: some tenths of a second
 
 
-@pytest.fixture(
-    scope="module", params=["echo", pytest.param("vllm", marks=[pytest.mark.e2e, pytest.mark.slow])]
-)
+@pytest.fixture(scope="module", params=["echo", VLLM])
 async def subject(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Subject]:
@@ -128,6 +129,8 @@ class TestEngine:
         first, *rest = answer.deltas
         ids = [position.chosen.token_id for position in first.prompt_logprobs]
         assert ids == subject.ids(PROMPT)
+        texts = [position.chosen.text for position in first.prompt_logprobs]
+        assert "".join(texts) == PROMPT
         unpredicted, *others = [position.chosen.logprob for position in first.prompt_logprobs]
         assert unpredicted is None
         assert all(value is not None and value < 0 for value in others)
@@ -260,13 +263,36 @@ class TestEngine:
         for adapter_id in subject.engine.adapters.loaded:
             await subject.engine.unload_adapter(adapter_id)
 
-    async def test_closing_ends_what_runs_with_an_error(self, subject: Subject) -> None:
+    @pytest.mark.parametrize("subject", [VLLM], indirect=True)
+    async def test_an_adapter_that_would_harm_is_refused(
+        self, subject: Subject, tmp_path: Path
+    ) -> None:
+        """vLLM alone would take both, and the second would spoil the base's answers."""
+        sound, whole = (await subject.say()).text, subject.adapter_folders[0]
+        other_model = engines.changed_adapter(whole, tmp_path / "other", lambda a: a[:, :10])
+        no_number = engines.changed_adapter(whole, tmp_path / "nan", lambda a: a * np.nan)
+        for folder, sentence in ((other_model, "another model"), (no_number, "no numbers")):
+            with pytest.raises(BadRequest, match=sentence):
+                await subject.engine.load_adapter("a9", folder)
+        assert subject.engine.adapters.loaded == ()
+        assert (await subject.say()).text == sound
+
+    async def test_a_dead_engine_says_so(
+        self, subject: Subject, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """The last: nobody can use the engine after it."""
+        assert subject.engine.errored == ""
         running = asyncio.create_task(subject.say(max_tokens=LONG))
+        dying = asyncio.create_task(subject.engine.wait_errored())
         await subject.until(lambda: subject.engine.stats().num_running == 1)
-        await subject.engine.close()
-        with pytest.raises(EngineUnavailable):
-            await running
+        assert not dying.done()
+        subject.kill()
+        async with asyncio.timeout(engines.PATIENCE_SECONDS):
+            assert await dying == subject.engine.errored != ""
+            with pytest.raises(EngineUnavailable):
+                await running
         with pytest.raises(EngineUnavailable):
             await subject.say()
-        assert not subject.engine.errored  # it did what it was told
+        with pytest.raises(EngineUnavailable):
+            await subject.engine.load_adapter("a0", subject.adapter_folders[0])
+        caplog.clear()  # vLLM logs its exception, which would keep all that it was in memory

@@ -103,7 +103,7 @@ async def serving(settings: GatewaySettings, store: Store) -> AsyncIterator[Gate
     }
     async with gateway_state(settings) as state:
         config = uvicorn.Config(
-            create_app(state), port=0, log_config=None, http="httptools", lifespan="off"
+            create_app(state), port=0, log_config=None, http="h11", lifespan="off"
         )
         server = HttpServer(config)
         listener = config.bind_socket()

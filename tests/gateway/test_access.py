@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from services.cluster.identity import Identity, Scope
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store import Keys, Store
 from services.gateway import auth
 from services.gateway.app import create_app
 from tests.gateway.conftest import EchoReplica, Gateway, gateway_settings, serving
@@ -155,3 +155,27 @@ async def test_a_token_gives_no_more_than_its_maker_has(gateway: Gateway) -> Non
         made = await client.post("/api/v1/tokens", json={"name": "x", "expires_at": 1.0})
         assert made.status_code == 400
         assert "past" in made.json()["detail"]
+
+
+@pytest.mark.parametrize("never", ["Infinity", "NaN", "1e400", "1e20"])
+async def test_an_expiry_that_is_no_time_is_refused(gateway: Gateway, never: str) -> None:
+    """Once it was stored as null, and no token could be read any more."""
+    body = f'{{"name": "x", "expires_at": {never}}}'
+    async with gateway.client(Scope.ADMIN) as client:
+        client.headers["Content-Type"] = "application/json"
+        made = await client.post("/api/v1/tokens", content=body)
+        assert made.status_code == 400, made.text
+        assert (await client.get("/api/v1/tokens")).status_code == 200
+
+
+async def test_a_record_that_cannot_be_read_harms_no_other(gateway: Gateway, store: Store) -> None:
+    await store.redis.hset(Keys.TOKENS, "broken", '{"token_id": null}')
+    await store.redis.xadd(Keys.TOKEN_EVENTS, {"token_id": "broken"})
+    async with gateway.client(Scope.ADMIN) as client:
+        assert (await client.get("/api/v1/tokens")).status_code == 200
+        made = (await client.post("/api/v1/tokens", json={"name": "x"})).json()
+        shown = {"Authorization": f"Bearer {made['token']}"}
+        assert (await client.get("/v1/models", headers=shown)).status_code == 200
+        place = f"/api/v1/tokens/{made['token_id']}"
+        assert (await client.delete(place)).status_code == 204
+        assert (await client.get("/v1/models", headers=shown)).status_code == 401

@@ -9,10 +9,11 @@ import httpx
 import pytest
 
 from services.cluster.identity import Scope
+from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
 from services.cluster.store import Store
-from tests.gateway.conftest import Gateway, deployment, gateway_settings, serving
+from tests.gateway.conftest import MODEL, Gateway, deployment, gateway_settings, serving
 
 
 async def test_every_answer_has_a_request_id(gateway: Gateway) -> None:
@@ -114,19 +115,86 @@ async def test_events_tell_the_state_and_every_change(
     assert len(seen) > 1
 
 
+async def upload(client: httpx.AsyncClient, config: bytes, **data: str) -> httpx.Response:
+    files = {
+        "adapter_config.json": ("adapter_config.json", config),
+        "adapter_model.safetensors": ("adapter_model.safetensors", b"weights"),
+    }
+    return await client.post("/api/v1/adapters", data=data, files=files)
+
+
 async def test_uploads_of_adapters_are_checked(gateway: Gateway) -> None:
+    good = b'{"peft_type": "LORA", "r": 8}'
+    await gateway.state.registry.put_model(ModelRecord(name=MODEL, origin="local"))
+    await gateway.state.cache.refresh()
     async with gateway.client(Scope.ADMIN) as client:
-        good = (b'{"peft_type": "LORA", "r": 8}', b"weights")
-
-        async def upload(config: bytes, weights: bytes, **data: str) -> httpx.Response:
-            files = {
-                "adapter_config.json": ("adapter_config.json", config),
-                "adapter_model.safetensors": ("adapter_model.safetensors", weights),
-            }
-            return await client.post("/api/v1/adapters", data=data, files=files)
-
-        answer = await upload(*good, model="none/such", name="x")
+        for config, name, word in (
+            (b"{", "x", "JSON"),
+            (b'{"peft_type": "LORA", "r": 0}', "x", "rank"),
+            (b'{"peft_type": "IA3"}', "x", "LORA"),
+            (good, "auto", "auto"),
+            (good, "../x", "../x"),
+        ):
+            answer = await upload(client, config, model=MODEL, name=name)
+            assert answer.status_code == 400, answer.text
+            assert word in answer.json()["detail"]
+        answer = await upload(client, good, model="none/such", name="x")
         assert (answer.status_code, "none/such" in answer.json()["detail"]) == (400, True)
         answer = await client.post("/api/v1/adapters", data={"model": "m", "name": "x"})
         assert answer.status_code == 400
         assert "adapter_config.json" in answer.json()["detail"]
+
+
+async def test_who_may_not_upload_is_refused_before_the_body(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        answer = await upload(client, b"{}", model="m", name="x")
+    assert answer.status_code == 403
+
+
+async def test_bodies_of_every_route_are_bounded(gateway: Gateway) -> None:
+    body = b"x" * (gateway.state.settings.max_body_bytes + 1)
+    async with gateway.client(None) as client:
+        for path in ("/api/v1/session", "/api/v1/tokens", "/v1/chat/completions"):
+            answer = await client.post(path, content=body)
+            assert answer.status_code in (401, 413), (path, answer.status_code)
+
+
+async def test_a_head_of_any_length_is_not_read(gateway: Gateway) -> None:
+    async with gateway.client(None) as client:
+        try:
+            answer = await client.get("/healthz", headers={"X-Long": "x" * 1_000_000})
+            assert answer.status_code == 400
+        except (httpx.ReadError, httpx.WriteError):
+            pass  # closed on us while we were still sending
+        assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_head_is_answered_as_get_without_a_body(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        for path in ("/healthz", "/readyz", "/v1/models", "/refact-caps"):
+            answer = await client.head(path)
+            assert (answer.status_code, answer.content) == (200, b""), path
+        assert (await client.head("/v1/nothing")).status_code == 404
+        wrong = await client.delete("/v1/models")
+        assert wrong.headers["Allow"] == "GET"
+
+
+@pytest.mark.parametrize("path", ["/%00", "/a%09b", "/%7f", "/%ff", "/a?b=%00"])
+async def test_odd_paths_are_no_fault(gateway: Gateway, path: str) -> None:
+    async with gateway.client(None) as client:
+        assert (await client.get(path)).status_code in (404, 503)
+
+
+async def test_a_gateway_that_stops_ends_its_answers_with_an_error(gateway: Gateway) -> None:
+    body = {"prompt": "abc", "max_tokens": 4000, "stream": True}
+    lines = []
+    async with (
+        gateway.client() as client,
+        client.stream("POST", "/v1/completions", json=body) as answer,
+    ):
+        async for line in answer.aiter_lines():
+            lines += [line] if line.startswith("data: ") else []
+            if len(lines) == 3:
+                gateway.state.ending.set()
+    assert "being stopped" in lines[-1]
+    assert "data: [DONE]" not in lines

@@ -150,6 +150,9 @@ async def test_parts_of_a_message_are_joined_and_pictures_refused(gateway: Gatew
         ({"prompt": "x", "n": 100}, 400, "n:"),
         ({"prompt": "x", "suffix": "y", "echo": True}, 400, "suffix"),
         ({"prompt": "x", "max_tokens": 0}, 400, "echo"),
+        ({"prompt": "x", "max_tokens": 2**32}, 400, "max_tokens"),
+        ({"prompt": "x", "top_k": 2**32}, 400, "top_k"),
+        ({"prompt": "x", "seed": 2**63}, 400, "seed"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
@@ -161,6 +164,16 @@ async def test_what_cannot_work_is_told(
     assert word in answer.json()["error"]["message"]
     assert answer.json()["detail"] == answer.json()["error"]["message"]
     assert isinstance(answer.json()["caps_version"], int)
+
+
+async def test_the_largest_seed_can_be_moved_on(gateway: Gateway) -> None:
+    answer = await post(gateway, prompt="abc", max_tokens=1, seed=2**63 - 1, n=2)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_the_replica_names_the_field(gateway: Gateway) -> None:
+    answer = await post(gateway, prompt="x" * 5000)
+    assert answer.json()["error"]["param"] == "prompt"
 
 
 async def test_null_is_absent_and_the_unknown_is_ignored(gateway: Gateway) -> None:

@@ -97,3 +97,39 @@ async def test_a_replica_that_is_stopped_ends_the_stream_with_an_error(
             if len(lines) == 3:
                 await generations.drain(0)
     assert json.loads(lines[-1])["error"]["code"] == "engine_unavailable"
+
+
+async def test_a_replica_that_is_forgotten_goes_on_answering(
+    gateway: Gateway, replica: EchoReplica
+) -> None:
+    """Its record expires when it is silent for too long; what it has begun may still come."""
+    body = {"prompt": "abc", "max_tokens": 200, "stream": True}
+    lines: list[str] = []
+    async with (
+        gateway.client() as client,
+        client.stream("POST", "/v1/completions", json=body) as answer,
+    ):
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                lines.append(line[6:])
+            if len(lines) == 3:
+                await gateway.state.registry.remove_replica(replica.state.replica_id)
+                await gateway.state.cache.refresh()
+    assert lines[-1] == "[DONE]"
+
+
+async def test_a_channel_that_is_closed_under_an_answer_ends_it_with_an_error(
+    gateway: Gateway, replica: EchoReplica
+) -> None:
+    body = {"prompt": "abc", "max_tokens": 4000, "stream": True}
+    lines: list[str] = []
+    async with (
+        gateway.client() as client,
+        client.stream("POST", "/v1/completions", json=body) as answer,
+    ):
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                lines.append(line[6:])
+            if len(lines) == 3:
+                await gateway.state.upstream.close()
+    assert json.loads(lines[-1])["error"]["code"] == "engine_unavailable"

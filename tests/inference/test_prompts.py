@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.cluster.errors import BadRequest, ContextLengthExceeded
 from services.inference.engines.echo_text import ByteTokenizer
-from services.inference.prompts import Prompts, cut_around_cursor
+from services.inference.prompts import Prompts, cut_around_cursor, first_bytes, last_bytes
 
 CONTEXT = 100
 TOKENIZER = ByteTokenizer()
@@ -21,8 +22,8 @@ def prompts() -> Prompts:
     return Prompts(ByteTokenizer(), CONTEXT)
 
 
-def text_of(token_ids: object) -> str:
-    return TOKENIZER.decode(list(token_ids))  # type: ignore[call-overload]  # token ids
+def text_of(token_ids: Sequence[int]) -> str:
+    return TOKENIZER.decode(token_ids)
 
 
 def without_fim() -> ByteTokenizer:
@@ -68,6 +69,57 @@ def test_what_is_far_from_the_cursor_is_cut(prompts: Prompts) -> None:
     assert len(built.token_ids) == CONTEXT - 7
     assert "NEAR<|fim_suffix|>near" in text
     assert text.count("s") > 15  # its share, less the four that follow the cursor
+
+
+LONGEST = CONTEXT * TOKENIZER.longest_token_bytes  # bytes
+
+
+@pytest.mark.parametrize("surplus", ["a" * (LONGEST + 1), "é" * (LONGEST // 2 + 1)])
+def test_a_text_that_cannot_fit_is_not_tokenized(
+    prompts: Prompts, monkeypatch: pytest.MonkeyPatch, surplus: str
+) -> None:
+    for name in ("encode", "encode_plain", "encode_parts"):
+        monkeypatch.setattr(ByteTokenizer, name, None)
+    with pytest.raises(ContextLengthExceeded, match="at most 100 tokens") as refused:
+        prompts.from_text(surplus)
+    assert refused.value.param == "prompt"
+    for role, content in (("user", surplus), (surplus, "")):  # all that the template writes
+        with pytest.raises(ContextLengthExceeded) as refused:
+            prompts.from_chat([{"role": role, "content": content}], "")
+        assert refused.value.param == "messages"
+
+
+def test_a_text_of_the_longest_tokens_fits(prompts: Prompts) -> None:
+    longest = max(IDS, key=len)
+    assert len(prompts.from_text(longest * CONTEXT).token_ids) == CONTEXT
+
+
+def test_only_the_bytes_near_the_cursor_are_tokenized(
+    prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def encode_plain(self: ByteTokenizer, text: str) -> list[int]:
+        seen.append(text)
+        return list(text.encode())
+
+    monkeypatch.setattr(ByteTokenizer, "encode_plain", encode_plain)
+    prompts.from_cursor("é" * 100_000 + "|", "|" + "é" * 100_000, 7)
+    before, after = seen
+    assert before.endswith("é|")
+    assert after.startswith("|é")
+    for text in seen:
+        assert LONGEST - 2 <= len(text.encode()) <= LONGEST
+
+
+@given(text=st.text(), num_bytes=st.integers(1, 40))
+def test_a_cut_text_keeps_whole_characters(text: str, num_bytes: int) -> None:
+    for kept, is_there in (
+        (last_bytes(text, num_bytes), text.endswith),
+        (first_bytes(text, num_bytes), text.startswith),
+    ):
+        assert is_there(kept)
+        assert min(num_bytes - 3, len(text.encode())) <= len(kept.encode()) <= num_bytes
 
 
 @given(prefix=st.text(max_size=300), suffix=st.text(max_size=300), data=st.data())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.cluster.errors import BadRequest, Unavailable
 from services.inference.engines.echo_text import ByteTokenizer
-from services.inference.tokenization import ModelTokenizer, read_json, split_at
+from services.inference.tokenization import ModelTokenizer, longest_token_bytes, read_json, split_at
 from tests.inference.tiny_tokenizer import SPECIAL_TOKENS, write_tokenizer
 
 HALF = "\ud83d"  # of a surrogate pair
@@ -133,6 +133,28 @@ def test_a_text_is_split_at_the_longest_special_tokens() -> None:
     assert split_at("x<a>b<a>", tokens) == [("x", False), ("<a>b", True), ("<a>", True)]
     assert split_at("", tokens) == []
     assert split_at("x", {}) == [("x", False)]
+
+
+def test_the_longest_token_is_known_in_bytes(tokenizer: ModelTokenizer) -> None:
+    assert tokenizer.longest_token_bytes == len("<|fim_prefix|>")
+    assert longest_token_bytes(["a", "ĠĠĠ"]) == 3  # byte-level: three spaces
+    assert longest_token_bytes(["▁a", "日本"]) == 6
+    assert longest_token_bytes([]) == 1
+
+
+def test_a_long_text_is_tokenized_as_a_short_one(tokenizer: ModelTokenizer) -> None:
+    text = "é<|fim_prefix|>" * 2
+    for encode in (tokenizer.encode, tokenizer.encode_plain):
+        assert encode(text * 1000) == encode(text) * 1000
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400"])
+def test_numbers_of_a_json_file_may_have_to_be_finite(tmp_path: Path, number: str) -> None:
+    place = tmp_path / "config.json"
+    place.write_text(f'{{"a": {number}, "b": 1.5}}')
+    assert read_json(place)["b"] == 1.5
+    with pytest.raises(BadRequest, match="no finite number"):
+        read_json(place, finite=True)
 
 
 def test_a_json_file_is_an_object_or_absent(tmp_path: Path) -> None:

@@ -11,13 +11,15 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, BinaryIO
 
-from fastapi import APIRouter, Depends, File, Form, UploadFile
+from fastapi import APIRouter, Depends
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from services.cluster.errors import BadRequest, Conflict, NotFound, PayloadTooLarge
+from services.cluster.errors import BadRequest, Conflict, NotFound
 from services.cluster.pb.v1 import artifacts_pb2 as pb
 from services.cluster.records import AdapterRecord
 from services.gateway.auth import ADMIN, Caller
+from services.gateway.routing import AUTO
 from services.gateway.state import state_of
 from services.gateway.views import AdapterView
 
@@ -27,20 +29,27 @@ Administrator = Annotated[Caller, Depends(ADMIN)]
 _CHUNK_BYTES = 1024 * 1024
 _CONFIG = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
+_FILES = (_CONFIG, _WEIGHTS)
+_MAX_FIELDS = 10
 _MAX_CONFIG_BYTES = 1024 * 1024
+_MAX_RANK = 512
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def bounded_upload(request: Request) -> None:
-    """Runs before the body is read, which then cannot be longer than it says."""
-    length = request.headers.get("content-length", "")
-    limit = state_of(request).settings.max_adapter_bytes
-    if not length.isdigit():
-        raise BadRequest("An upload must say its size in the header Content-Length.")
-    if int(length) > limit:
-        raise PayloadTooLarge(
-            f"The upload has {int(length)} bytes; HEARTH_MAX_ADAPTER_BYTES allows {limit}."
-        )
+_UPLOAD = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["model", "name", *_FILES],
+                "properties": {
+                    "model": {"type": "string", "description": "The base it was trained on."},
+                    "name": {"type": "string", "pattern": f"^{_NAME.pattern}$"},
+                    **{path: {"type": "string", "format": "binary"} for path in _FILES},
+                },
+            }
+        }
+    },
+}
 
 
 @router.get("")
@@ -51,27 +60,43 @@ async def list_adapters(request: Request, caller: Administrator) -> list[Adapter
     return [AdapterView.of(record) for record in newest_first]
 
 
-@router.post("", status_code=201, dependencies=[Depends(ADMIN), Depends(bounded_upload)])
-async def publish_adapter(
-    request: Request,
-    caller: Administrator,
-    model: Annotated[str, Form(description="The base that it was trained on.")],
-    name: Annotated[str, Form(description="Letters, digits, dots, dashes, underscores.")],
-    adapter_config: Annotated[UploadFile, File(alias=_CONFIG)],
-    adapter_model: Annotated[UploadFile, File(alias=_WEIGHTS)],
-) -> AdapterView:
+@router.post("", status_code=201, openapi_extra={"requestBody": _UPLOAD})
+async def publish_adapter(request: Request, caller: Administrator) -> AdapterView:
     """A LoRA as peft saves it: adapter_config.json and adapter_model.safetensors."""
+    # Read here and not by FastAPI, which would take in the upload of somebody who may not.
+    async with request.form(max_files=len(_FILES), max_fields=_MAX_FIELDS) as form:
+        files = {path: _file(form, path) for path in _FILES}
+        return await _publish(request, caller, _text(form, "model"), _text(form, "name"), files)
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadRequest(f"The form needs the field {name}.", param=name)
+    return value
+
+
+def _file(form: FormData, name: str) -> BinaryIO:
+    value = form.get(name)
+    if not isinstance(value, UploadFile):
+        raise BadRequest(f"The form needs the file {name}.", param=name)
+    return value.file
+
+
+async def _publish(
+    request: Request, caller: Caller, model: str, name: str, files: Mapping[str, BinaryIO]
+) -> AdapterView:
     state = state_of(request)
     if model not in state.view.models:
         known = ", ".join(state.view.models) or "none yet"
         raise BadRequest(f"There is no model {model[:200]!r}; there is {known}.", param="model")
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or name == AUTO:
         raise BadRequest(
             f"{name[:100]!r} is no adapter name: 1 to 64 letters, digits, dots, dashes and"
-            " underscores, beginning with a letter or digit.",
+            f" underscores, beginning with a letter or digit, and not {AUTO}.",
             param="name",
         )
-    rank = rank_of(await adapter_config.read(_MAX_CONFIG_BYTES))
+    rank = rank_of(files[_CONFIG].read(_MAX_CONFIG_BYTES))
     record = AdapterRecord(
         adapter_id=f"{name}-{secrets.token_hex(3)}",
         model=model,
@@ -80,7 +105,6 @@ async def publish_adapter(
         rank=rank,
         created_at=time.time(),
     )
-    files = {_CONFIG: adapter_config.file, _WEIGHTS: adapter_model.file}
     manifest = await asyncio.to_thread(_manifest, record, files)
     await state.upstream.put_artifact(state.agent_address, _parts(manifest, files))
     await state.registry.put_adapter(record)
@@ -90,7 +114,7 @@ async def publish_adapter(
 
 @router.delete("/{adapter_id}", status_code=204)
 async def withdraw_adapter(request: Request, adapter_id: str, caller: Administrator) -> None:
-    """No request can name it any more. Refused while a deployment keeps it loaded."""
+    """Its record, then its files. Refused while a deployment keeps it loaded."""
     state = state_of(request)
     view = await state.cache.refresh()
     for deployment in view.deployments.values():
@@ -102,6 +126,7 @@ async def withdraw_adapter(request: Request, adapter_id: str, caller: Administra
     if not await state.registry.delete_adapter(adapter_id):
         raise NotFound(f"There is no adapter {adapter_id[:100]}.")
     await state.cache.refresh()
+    await state.upstream.delete_artifact(state.agent_address, pb.ARTIFACT_KIND_ADAPTER, adapter_id)
 
 
 def rank_of(config_json: bytes) -> int:
@@ -113,8 +138,8 @@ def rank_of(config_json: bytes) -> int:
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise BadRequest(f"{_CONFIG} must be peft's, of type LORA.", param=_CONFIG)
     rank = config.get("r")
-    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-        raise BadRequest(f"{_CONFIG} must name the rank r, at least 1.", param=_CONFIG)
+    if not isinstance(rank, int) or isinstance(rank, bool) or not 1 <= rank <= _MAX_RANK:
+        raise BadRequest(f"{_CONFIG} must name the rank r, 1 to {_MAX_RANK}.", param=_CONFIG)
     return rank
 
 

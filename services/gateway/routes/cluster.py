@@ -41,7 +41,7 @@ async def _cluster(state: GatewayState) -> ClusterState:
 
 async def _events(state: GatewayState) -> AsyncGenerator[bytes]:
     last = b""
-    while True:
+    while not state.stopping.is_set():
         shown = state.view
         try:
             data = event((await _cluster(state)).model_dump(mode="json"), "cluster")

@@ -21,7 +21,7 @@ router = APIRouter()
 
 EVERY_PATH = "/{path:path}"
 _API_PREFIXES = ("api/", "v1/", "tabby/", "stats/")
-_SENT_ON = ("accept", "accept-encoding", "if-none-match", "if-modified-since", "range")
+_SENT_ON = (b"accept", b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
 _NOT_SENT_BACK = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
 _DOWN = (
     "Hearth's web interface is not up.\n\n"
@@ -30,7 +30,7 @@ _DOWN = (
 )
 
 
-@router.api_route(EVERY_PATH, methods=["GET", "HEAD"], include_in_schema=False)
+@router.get(EVERY_PATH, include_in_schema=False)
 async def page(
     request: Request, path: str, caller: Annotated[Caller, Depends(ANYBODY)]
 ) -> Response:
@@ -38,32 +38,36 @@ async def page(
     if path.startswith(_API_PREFIXES):
         raise NotFound(f"There is no {request.method} /{path[:200]} here.")
     state = state_of(request)
-    address = webui_address(state)
-    if not address:
-        return _down()
-    headers = {name: request.headers[name] for name in _SENT_ON if name in request.headers}
-    forwarded = state.pages.build_request(
-        request.method, f"http://{address}/{path}", headers=headers
-    )
+    for address in webui_addresses(state):
+        try:
+            answer = await state.pages.send(_forwarded(state, request, address), stream=True)
+        except httpx.TransportError as error:
+            log.warning("web interface does not answer", extra={"reason": str(error)})
+            continue
+        return StreamingResponse(
+            _body(answer),
+            answer.status_code,
+            {name: value for name, value in answer.headers.items() if name not in _NOT_SENT_BACK},
+            background=BackgroundTask(answer.aclose),
+        )
+    return _down()
+
+
+def _forwarded(state: GatewayState, request: Request, address: str) -> httpx.Request:
+    """Raises NotFound for a path that is none."""
+    headers = [(name, value) for name, value in request.headers.raw if name in _SENT_ON]
     try:
-        answer = await state.pages.send(forwarded, stream=True)
-    except httpx.TransportError as error:
-        log.warning("web interface does not answer", extra={"reason": str(error)})
-        return _down()
-    return StreamingResponse(
-        _body(answer),
-        answer.status_code,
-        {name: value for name, value in answer.headers.items() if name not in _NOT_SENT_BACK},
-        background=BackgroundTask(answer.aclose),
-    )
+        url = httpx.URL(f"http://{address}").copy_with(raw_path=request.scope["raw_path"])
+    except httpx.InvalidURL:
+        raise NotFound("There is no page of that name here.") from None
+    return state.pages.build_request("GET", url, headers=headers)
 
 
-def webui_address(state: GatewayState) -> str:
-    """HOST:PORT, "" while the web interface is down."""
-    for process in state.view.processes.values():
-        if process.service == "webui" and process.status == "ready":
-            return process.http_address
-    return ""
+def webui_addresses(state: GatewayState) -> list[str]:
+    """HOST:PORT, the newest first: the record of one that was killed stays for some seconds."""
+    found = [p for p in state.view.processes.values() if p.service == "webui"]
+    newest_first = sorted(found, key=lambda process: -process.started_at)
+    return [process.http_address for process in newest_first if process.status == "ready"]
 
 
 async def _body(answer: httpx.Response) -> AsyncGenerator[bytes]:

@@ -23,7 +23,7 @@ class NewToken(BaseModel):
 
     name: str = Field(min_length=1, max_length=100)
     scopes: list[Scope] = Field([Scope.COMPLETIONS], min_length=1)
-    expires_at: float = Field(0, ge=0)
+    expires_at: float = Field(0, ge=0, allow_inf_nan=False)
 
 
 @router.get("")
@@ -40,17 +40,20 @@ async def create_token(request: Request, body: NewToken, caller: Owner) -> Creat
         raise PermissionDenied(
             f"You do not have the scope {', '.join(sorted(missing))}, so your token can not."
         )
-    text, record = await state_of(request).identity.create_token(
+    state = state_of(request)
+    text, record = await state.identity.create_token(
         caller.user_id, body.name, frozenset(body.scopes), body.expires_at
     )
+    await state.tokens.refresh(record.token_id)
     return CreatedToken(**TokenView.of(record).model_dump(), token=text)
 
 
 @router.delete("/{token_id}", status_code=204)
 async def revoke_token(request: Request, token_id: str, caller: Owner) -> None:
     """Refused everywhere within a second."""
-    identity = state_of(request).identity
-    mine = {record.token_id for record in await identity.list_tokens(caller.user_id)}
+    state = state_of(request)
+    mine = {record.token_id for record in await state.identity.list_tokens(caller.user_id)}
     if token_id not in mine:
         raise NotFound(f"You have no token {token_id[:100]}.")
-    await identity.revoke_token(token_id)
+    await state.identity.revoke_token(token_id)
+    await state.tokens.refresh(token_id)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import re
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from services.cluster.devices import AssignmentRecord, Devices, DeviceSnapshot
 from services.cluster.errors import BadRequest, DeadlineExceeded, NotFound
@@ -114,7 +116,10 @@ class Deployments:
     async def add_adapter(
         self, deployment_id: str, adapter_id: str, wait_seconds: float
     ) -> DeploymentRecord:
-        """Raises NotFound, BadRequest for an adapter of another model, DeadlineExceeded."""
+        """Raises NotFound, BadRequest for an adapter that cannot be loaded, DeadlineExceeded.
+
+        One that a replica cannot load is not wanted any more.
+        """
         _check_wait(wait_seconds)
         view = await self._registry.view()
 
@@ -127,7 +132,12 @@ class Deployments:
             return changed
 
         record = await self._registry.change_deployment(deployment_id, add)
-        await self._await_adapter(deployment_id, adapter_id, wait_seconds, loaded=True)
+        try:
+            await self._await_adapter(deployment_id, adapter_id, wait_seconds, loaded=True)
+        except BadRequest:
+            with contextlib.suppress(NotFound):  # the deployment was deleted meanwhile
+                await self._registry.change_deployment(deployment_id, partial(_without, adapter_id))
+            raise
         return record
 
     async def remove_adapter(
@@ -142,7 +152,7 @@ class Deployments:
                 if not known:
                     raise NotFound(f"There is no adapter {adapter_id}.")
                 return record
-            return _with_adapters(record, tuple(i for i in record.adapter_ids if i != adapter_id))
+            return _without(adapter_id, record)
 
         record = await self._registry.change_deployment(deployment_id, remove)
         await self._await_adapter(deployment_id, adapter_id, wait_seconds, loaded=False)
@@ -151,13 +161,19 @@ class Deployments:
     async def _await_adapter(
         self, deployment_id: str, adapter_id: str, wait_seconds: float, *, loaded: bool
     ) -> None:
-        """Until every ready replica has it, or has it no more. Raises DeadlineExceeded."""
+        """Until every ready replica has it, or has it no more.
+
+        Raises DeadlineExceeded, and BadRequest when a replica says that it cannot be loaded.
+        """
         if not wait_seconds:
             return
         await self._cache.refresh()
         try:
             async with asyncio.timeout(wait_seconds):
                 while late_replicas(self._cache.view, deployment_id, adapter_id, loaded=loaded):
+                    problem = adapter_problem(self._cache.view, deployment_id, adapter_id)
+                    if loaded and problem:
+                        raise BadRequest(problem, param="adapter_id")
                     await self._cache.changed()
         except TimeoutError:
             late = late_replicas(self._cache.view, deployment_id, adapter_id, loaded=loaded)
@@ -184,6 +200,22 @@ def late_replicas(
         and replica.phase is ReplicaPhase.READY
         and (adapter_id in replica.loaded_adapter_ids) != loaded
     ]
+
+
+def adapter_problem(view: ClusterView, deployment_id: str, adapter_id: str) -> str:
+    """Why a ready replica cannot load an adapter; "" when none says so."""
+    problems = (
+        replica.adapter_problems.get(adapter_id, "")
+        for replica in view.replicas.values()
+        if replica.deployment_id == deployment_id and replica.phase is ReplicaPhase.READY
+    )
+    return next(filter(None, problems), "")
+
+
+def _without(adapter_id: str, record: DeploymentRecord) -> DeploymentRecord:
+    if adapter_id not in record.adapter_ids:
+        return record
+    return _with_adapters(record, tuple(i for i in record.adapter_ids if i != adapter_id))
 
 
 def _with_adapters(record: DeploymentRecord, adapter_ids: tuple[str, ...]) -> DeploymentRecord:

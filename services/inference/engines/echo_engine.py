@@ -162,11 +162,12 @@ class EchoEngine(Engine):
             self._running[request_id].set()
 
     async def _load(self, adapter_id: str, folder: Path) -> None:
+        self._check_alive()
         if not await asyncio.to_thread(folder.is_dir):
             raise BadRequest(f"Adapter {adapter_id} has no folder.")
 
     async def _unload(self, adapter_id: str) -> None:
-        return
+        self._check_alive()
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         raise Unimplemented("The echo engine is not an embedding model.")

@@ -26,6 +26,7 @@ _CHAT_TEMPLATE = """\
 
 class ByteTokenizer(Tokenizer):
     num_tokens = NUM_BYTES + len(SPECIAL_TOKENS)
+    longest_token_bytes = max(map(len, SPECIAL_TOKENS))
 
     def __init__(self) -> None:
         self.special_tokens = {text: NUM_BYTES + i for i, text in enumerate(SPECIAL_TOKENS)}

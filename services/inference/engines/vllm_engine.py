@@ -34,6 +34,7 @@ from services.cluster.errors import (
     Overloaded,
     Unimplemented,
 )
+from services.inference.engines.adapter_weights import check_weights
 from services.inference.engines.base import Engine, EngineConfig
 from services.inference.engines.generation import (
     Delta,
@@ -154,7 +155,7 @@ class VllmEngine(Engine):
             return Overloaded(str(error), retry_after_seconds=1)
         cause = error.__cause__ if isinstance(error, EngineGenerateError) else error
         if isinstance(cause, VLLMClientError | ValueError):
-            return BadRequest(f"{cause}".rstrip(".") + ".")
+            return BadRequest(str(cause.args[0] if cause.args else cause).rstrip(".") + ".")
         log.error("the engine failed on a request", exc_info=error)
         return Internal("The engine failed on this request; the replica's log has the details.")
 
@@ -162,9 +163,12 @@ class VllmEngine(Engine):
         await self._running().abort(request_id)
 
     async def _load(self, adapter_id: str, folder: Path) -> None:
+        llm = self._running()
+        config = self.config
+        await asyncio.to_thread(check_weights, folder, config.model_folder, config.max_lora_rank)
         request = LoRARequest(adapter_id, next(self._lora_ids), str(folder))
         try:
-            await self._running().add_lora(request)
+            await llm.add_lora(request)
         except Exception as error:  # vLLM raises plain Exceptions for its process
             if self.errored:
                 raise EngineUnavailable(_DEAD, retry_after_seconds=5) from error

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from services.cluster.artifacts import ArtifactKind, ArtifactStore
-from services.cluster.errors import BadRequest, HearthError
+from services.cluster.errors import BadRequest, HearthError, NotFound
+from services.inference.engines.adapter_config import read_config
 from services.inference.engines.base import Engine
-from services.inference.tokenization import read_json
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +29,7 @@ def check_adapter(folder: Path, max_rank: int) -> None:
         raise BadRequest("The adapter has no adapter_model.safetensors.")
     if unsafe := sorted(place.name for place in folder.iterdir() if place.suffix in _PICKLES):
         raise BadRequest(f"The adapter holds {unsafe[0]}; only safetensors are read.")
-    config = read_json(folder / "adapter_config.json")
-    if config.get("peft_type") != "LORA":
-        raise BadRequest("adapter_config.json must name the peft_type LORA.")
-    rank = config.get("r")
-    if not isinstance(rank, int) or not 1 <= rank <= max_rank:
-        raise BadRequest(
-            f"The adapter's rank is {rank}; this replica takes 1 to {max_rank}"
-            " (HEARTH_MAX_LORA_RANK)."
-        )
+    read_config(folder, max_rank)
 
 
 def changes(wanted: Iterable[str], loaded: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -47,7 +39,10 @@ def changes(wanted: Iterable[str], loaded: Iterable[str]) -> tuple[list[str], li
 
 
 class ReplicaAdapters:
-    """Loads by hand (LoadAdapter) and by what the deployment wants. `changed` tells the world."""
+    """Loads by hand (LoadAdapter) and by what the deployment wants. `changed` tells the world.
+
+    `problems` says, by adapter, why one that is wanted cannot be loaded.
+    """
 
     def __init__(
         self, engine: Engine, artifacts: ArtifactStore, changed: Callable[[], None]
@@ -55,6 +50,7 @@ class ReplicaAdapters:
         self._engine = engine
         self._artifacts = artifacts
         self._changed = changed
+        self.problems: dict[str, str] = {}
         self._by_hand: set[str] = set()
         self._retry_at: dict[str, float] = {}
         self._unloading: dict[str, asyncio.Task[None]] = {}
@@ -66,6 +62,8 @@ class ReplicaAdapters:
         seconds = await self._engine.load_adapter(adapter_id, folder)
         if by_hand:
             self._by_hand.add(adapter_id)
+        self._retry_at.pop(adapter_id, None)
+        self.problems.pop(adapter_id, None)
         self._changed()
         return seconds
 
@@ -81,7 +79,9 @@ class ReplicaAdapters:
 
         What cannot be loaded is logged and tried again after `RETRY_SECONDS`, not before.
         """
-        missing, surplus = changes([*wanted, *self._by_hand], self._engine.adapters.loaded)
+        wanted = [*wanted, *self._by_hand]
+        self._forget_failures(set(wanted))
+        missing, surplus = changes(wanted, self._engine.adapters.loaded)
         for adapter_id in surplus:
             log.info("adapter is not wanted any more", extra={"adapter_id": adapter_id})
             task = asyncio.create_task(self._unload_logged(adapter_id))
@@ -113,9 +113,30 @@ class ReplicaAdapters:
             log.warning(
                 "adapter cannot be loaded", extra={"adapter_id": adapter_id, "reason": str(error)}
             )
+            self._tell_problem(adapter_id, error)
         else:
-            self._retry_at.pop(adapter_id, None)
             log.info("adapter loaded", extra={"adapter_id": adapter_id, "seconds": seconds})
+
+    def _tell_problem(self, adapter_id: str, error: HearthError | OSError) -> None:
+        """Of what may soon be well, such as a full engine, nothing is told."""
+        if isinstance(error, BadRequest | NotFound):
+            problem = error.message
+        elif isinstance(error, OSError):
+            problem = f"The adapter's files cannot be read: {error}."
+        else:
+            return
+        if self.problems.get(adapter_id) != problem:
+            self.problems[adapter_id] = problem
+            self._changed()
+
+    def _forget_failures(self, wanted: set[str]) -> None:
+        """One that is wanted anew is tried at once."""
+        for adapter_id in self._retry_at.keys() - wanted:
+            del self._retry_at[adapter_id]
+        if gone := self.problems.keys() - wanted:
+            for adapter_id in gone:
+                del self.problems[adapter_id]
+            self._changed()
 
     async def close(self) -> None:
         tasks = list(self._unloading.values())

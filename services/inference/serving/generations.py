@@ -6,8 +6,11 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
+from typing import TypeVar
 
 from services.cluster.errors import BadRequest, EngineUnavailable, Overloaded
 from services.cluster.log import request_id_var
@@ -21,6 +24,8 @@ from services.inference.serving.messages import (
     to_sampling,
     wanted_max_tokens,
 )
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +43,9 @@ class Generations:
         self._none_open = asyncio.Event()
         self._none_open.set()
         self._draining = False
+        # One at a time: a text takes a hundred times its size while it is tokenized. A thread
+        # rather than a lock, since it goes on when the one who waits for it is cancelled.
+        self._tokenizing = ThreadPoolExecutor(1, "tokenizing")
 
     @property
     def num_open(self) -> int:
@@ -68,10 +76,13 @@ class Generations:
                 self._none_open.set()
 
     async def build(self, prompt: pb.Prompt, max_tokens: int | None) -> BuiltPrompt:
-        """Long prompts are tokenized in a thread, so that other streams go on."""
-        if prompt.ByteSize() < _LONG_TEXT_BYTES:
-            return self._build(prompt, max_tokens)
-        return await asyncio.to_thread(self._build, prompt, max_tokens)
+        return await self.aside(prompt.ByteSize(), partial(self._build, prompt, max_tokens))
+
+    async def aside(self, num_bytes: int, tokenize: Callable[[], T]) -> T:
+        """Long texts are tokenized in a thread, so that other streams go on; one at a time."""
+        if num_bytes < _LONG_TEXT_BYTES:
+            return tokenize()
+        return await asyncio.get_running_loop().run_in_executor(self._tokenizing, tokenize)
 
     async def drain(self, grace_seconds: float) -> int:
         """Refuses new ones, waits for those that are open, aborts the rest; returns how many."""

@@ -19,6 +19,7 @@ from services.inference.engines.generation import (
 )
 
 _MAX_STOPS = 64
+_MAX_STOP_LETTERS = 1000  # as much text may be held back until it is known to be none
 _MAX_LOGPROBS = 20
 
 PHASES = {
@@ -57,6 +58,11 @@ def to_sampling(
         raise BadRequest(f"stop holds {len(message.stop)} strings; 64 are allowed.", param="stop")
     if any(not stop for stop in message.stop):
         raise BadRequest("stop holds an empty string, which would end every answer.", param="stop")
+    if (longest := max(map(len, message.stop), default=0)) > _MAX_STOP_LETTERS:
+        raise BadRequest(
+            f"stop holds a string of {longest} characters; {_MAX_STOP_LETTERS} are allowed.",
+            param="stop",
+        )
     for param in ("logit_bias", "stop_token_ids"):
         if any(token_id >= num_tokens for token_id in getattr(message, param)):
             raise BadRequest(

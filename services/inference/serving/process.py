@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 CANNOT_WORK = 2  # exit status when what is wanted can not be run: a new try would end the same
 ENGINE_FAILED = 3  # exit status when the engine died or could not start
 _ENGINE_DEATH_GRACE_SECONDS = 1.0
+_FIRST_PROMPT = "a b"
 
 
 class Replica:
@@ -122,6 +123,7 @@ class Replica:
         servicer.adapters = ReplicaAdapters(
             engine, ArtifactStore(self._settings.data_dir), state.changed.set
         )
+        state.adapter_problems = servicer.adapters.problems
         await servicer.adapters.reconcile(self._wanted(cache.view))
         state.set(ReplicaPhase.READY)
         await server.set_serving(True)
@@ -160,7 +162,7 @@ class Replica:
             limit = config.max_running + self._settings.max_waiting_requests
             state.generations = Generations(engine, limit)
             state.set(ReplicaPhase.STARTING, "answering a first request")
-            await _warm_up(engine, state.generations)
+            await warm_up(engine, state.generations)
         except HearthError as error:
             return error.message
         except Exception as error:  # the boundary of the engine's start
@@ -182,13 +184,20 @@ class Replica:
         return deployment.adapter_ids if deployment else ()
 
 
-async def _warm_up(engine: Engine, generations: Generations) -> None:
-    """Raises EngineUnavailable unless the engine answers."""
+async def warm_up(engine: Engine, generations: Generations) -> None:
+    """Raises EngineUnavailable unless the engine answers.
+
+    With log-probabilities of several tokens, which an engine else compiles at the first request
+    for them, while all others wait.
+    """
     if engine.config.embeds:
         await engine.embed(["a"])
         return
     request = pb.GenerateRequest(
-        prompt=pb.Prompt(text="a"), sampling=pb.SamplingParameters(max_tokens=1, temperature=0)
+        prompt=pb.Prompt(text=_FIRST_PROMPT),
+        sampling=pb.SamplingParameters(
+            max_tokens=1, temperature=0, num_logprobs=1, prompt_logprobs=True
+        ),
     )
     finished = [r async for r in generations.run(request) if r.HasField("finish")]
     if not finished:

@@ -48,8 +48,8 @@ class ReplicaServicer(rpc.ReplicaServicer):
         engine = self._serving()
         _check_number(len(request.texts))
         tokenizer = engine.tokenizer
-        texts = await asyncio.to_thread(
-            lambda: [tokenizer.encode_plain(text) for text in request.texts]
+        texts = await self._generations().aside(
+            request.ByteSize(), lambda: [tokenizer.encode_plain(text) for text in request.texts]
         )
         scores = await together(engine.score(token_ids, request.adapter_id) for token_ids in texts)
         return pb.ScoreResponse(

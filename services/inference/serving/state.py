@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from services.cluster.pb.v1 import replica_pb2 as pb
@@ -17,7 +17,10 @@ from services.inference.serving.messages import PHASES
 
 @dataclass
 class ReplicaState:
-    """`engine` and `generations` appear when the engine has started."""
+    """`engine` and `generations` appear when the engine has started.
+
+    `adapter_problems` says why adapters that are wanted cannot be loaded.
+    """
 
     replica_id: str
     deployment: DeploymentRecord
@@ -30,6 +33,7 @@ class ReplicaState:
     detail: str = ""
     engine: Engine | None = None
     generations: Generations | None = None
+    adapter_problems: Mapping[str, str] = field(default_factory=dict)
     started_at: float = field(default_factory=time.time)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -55,6 +59,7 @@ class ReplicaState:
             detail=self.detail,
             device_ids=self.device_ids,
             loaded_adapter_ids=engine.adapters.loaded if engine else (),
+            adapter_problems=dict(self.adapter_problems),
             context_tokens=engine.context_tokens if engine else 0,
             num_running=stats.num_running,
             num_waiting=stats.num_waiting,

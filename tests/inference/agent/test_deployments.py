@@ -133,6 +133,21 @@ async def test_a_late_replica_is_named_and_the_adapter_stays_wanted(wanted: Want
     assert (await wanted.registry.view()).deployments["d"].adapter_ids == ("a",)
 
 
+async def test_an_adapter_that_a_replica_cannot_load_is_refused_and_not_wanted(
+    wanted: Wanted,
+) -> None:
+    await wanted.deployments.put(a_deployment(num_replicas=2))
+    await wanted.registry.put_replica(a_replica("d-0", loaded_adapter_ids=("a",)))
+    await wanted.registry.put_replica(a_replica("d-1"))
+    adding = asyncio.create_task(wanted.deployments.add_adapter("d", "a", 30))
+    await wanted.registry.put_replica(
+        a_replica("d-1", adapter_problems={"a": "It is of another model."})
+    )
+    with pytest.raises(BadRequest, match="It is of another model"):
+        await asyncio.wait_for(adding, 10)
+    assert (await wanted.registry.view()).deployments["d"].adapter_ids == ()
+
+
 async def test_adapters_added_at_the_same_time_all_stay(wanted: Wanted) -> None:
     await wanted.deployments.put(a_deployment())
     names = [f"a{n}" for n in range(8)]

@@ -29,7 +29,7 @@ from services.cluster.settings import ClusterSettings
 from services.cluster.store import Store
 
 ECHO = pb.Deployment(deployment_id="d", model="echo/m", engine="echo", device_bytes=GIB)
-ADAPTER_CONFIG = '{"peft_type": "LORA", "r": 8}'
+ADAPTER_CONFIG = '{"peft_type": "LORA", "r": 8, "lora_alpha": 16}'
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,7 @@ async def serving(
 def publish_adapter(data_dir: Path, adapter_id: str, **config: Any) -> None:
     """An adapter as far as the replica looks at it before the engine does."""
     with ArtifactStore(data_dir).draft(ArtifactKind.ADAPTER, adapter_id) as draft:
-        described = {"peft_type": "LORA", "r": 8, **config}
+        described = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, **config}
         draft.file("adapter_config.json").write_text(json.dumps(described))
         draft.file("adapter_model.safetensors").write_bytes(adapter_id.encode())
         draft.publish()
@@ -102,11 +102,11 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def error_of(call: object) -> HearthError:
-    """What an RPC, unary or a stream, ends with."""
+async def error_of(call: AsyncIterable[Any] | Awaitable[Any]) -> HearthError:
+    """What an RPC, a stream or unary, ends with."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        if isinstance(call, grpc.aio.UnaryStreamCall):
+        if isinstance(call, AsyncIterable):
             [response async for response in call]
         else:
-            await call  # type: ignore[misc]
+            await call
     return translate_rpc_error(raised.value)

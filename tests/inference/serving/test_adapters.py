@@ -69,7 +69,8 @@ def test_a_folder_that_may_not_be_loaded(
 
 
 def test_a_folder_that_may_be_loaded(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, "adapter_model.safetensors", "README.md", peft_type="LORA", r=64)
+    config = {"peft_type": "LORA", "r": 64, "lora_alpha": 64}
+    folder = folder_with(tmp_path, "adapter_model.safetensors", "README.md", **config)
     check_adapter(folder, 64)
 
 
@@ -141,6 +142,32 @@ async def test_one_that_cannot_be_loaded_is_told_once_and_the_others_come(
     assert "There is no artifact adapters/missing" in str(vars(warning)["reason"])
     with pytest.raises(NotFound):  # by hand it is tried at once
         await adapters.load("missing", by_hand=True)
+
+
+async def test_why_one_cannot_be_loaded_is_told_until_it_is_not_wanted(
+    adapters: ReplicaAdapters, engine: EchoEngine, world: World, tmp_path: Path
+) -> None:
+    publish_adapter(tmp_path, "wild", lora_alpha=1e30)
+    await adapters.reconcile(["wild", "missing"])
+    assert "lora_alpha is 1e+30" in adapters.problems["wild"]
+    assert "There is no artifact adapters/missing" in adapters.problems["missing"]
+    assert world.num_told == 2
+    await adapters.reconcile(["missing"])
+    assert list(adapters.problems) == ["missing"]
+    assert world.num_told == 3
+    await adapters.reconcile([])
+    publish_adapter(tmp_path, "missing")
+    await adapters.reconcile(["missing"])  # wanted anew: it waits for no time to pass
+    assert engine.adapters.loaded == ("missing",)
+    assert adapters.problems == {}
+
+
+async def test_a_full_engine_is_no_problem_of_the_adapter(
+    adapters: ReplicaAdapters, engine: EchoEngine
+) -> None:
+    await adapters.reconcile(["a1", "b1", "c1"])
+    assert engine.adapters.loaded == ("a1", "b1")
+    assert adapters.problems == {}
 
 
 async def test_a_folder_that_cannot_be_read_hurts_nobody(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -77,6 +78,26 @@ async def test_a_long_prompt_leaves_the_loop_to_others(engine: EchoEngine) -> No
     generations = Generations(await echo_engine(context_tokens=200_000), 2)
     responses = await answer(generations, text_request("é" * 50_000, 1))
     assert responses[0].num_prompt_tokens == 100_000
+
+
+async def test_one_long_text_is_tokenized_at_a_time(generations: Generations) -> None:
+    num_running, most, begun = 0, 0, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def tokenize() -> None:
+        nonlocal num_running, most
+        num_running += 1
+        most = max(most, num_running)
+        loop.call_soon_threadsafe(begun.set)
+        time.sleep(0.02)
+        num_running -= 1
+
+    tasks = [asyncio.create_task(generations.aside(100_000, tokenize)) for _ in range(4)]
+    await begun.wait()
+    tasks[0].cancel()  # its thread goes on
+    assert await generations.aside(5, lambda: "short") == "short"
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert most == 1
 
 
 @pytest.mark.parametrize(

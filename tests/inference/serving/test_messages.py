@@ -35,6 +35,13 @@ def test_what_is_not_set_has_its_default() -> None:
     assert found.num_logprobs is None
 
 
+def test_a_long_stop_string_would_hold_all_back() -> None:
+    assert sampling(stop=["é" * 1000]).stop == ("é" * 1000,)
+    with pytest.raises(BadRequest, match="1001 characters") as refused:
+        sampling(stop=["a", "b" * 1001])
+    assert refused.value.param == "stop"
+
+
 def test_what_is_set_arrives() -> None:
     found = sampling(
         temperature=0,

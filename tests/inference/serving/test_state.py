@@ -32,6 +32,17 @@ async def test_a_ready_replica_says_what_it_can() -> None:
     assert (status.engine, status.engine_version, status.context_tokens) == ("echo", "1", 99)
 
 
+async def test_problems_of_adapters_are_told_as_they_are_now() -> None:
+    state, problems = new_state(), {"a": "It is too wild."}
+    state.adapter_problems = problems
+    before = state.record()
+    problems.clear()
+    assert (before.adapter_problems, state.record().adapter_problems) == (
+        {"a": "It is too wild."},
+        {},
+    )
+
+
 async def test_each_change_is_followed() -> None:
     state, seen = new_state(), asyncio.Queue[ReplicaPhase]()
     following = asyncio.create_task(state.follow(lambda: seen.put_nowait(state.phase)))
