@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import random
 import statistics
 import tempfile
@@ -122,7 +123,7 @@ def line(name: str, seconds: Sequence[float], num_sent: int) -> str:
     ms = sorted(1000 * value for value in seconds)
     if not ms:
         return f"{name:34s} {num_sent:4d} closed, none seen"
-    p99 = ms[min(len(ms) - 1, int(0.99 * len(ms)))]
+    p99 = ms[math.ceil(0.99 * len(ms)) - 1]
     return (
         f"{name:34s} {num_sent:4d} closed, {len(ms):4d} seen;"
         f" p50 {statistics.median(ms):6.1f}, p99 {p99:6.1f}, max {ms[-1]:6.1f} ms"
