@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,28 @@ from services.cluster.jobs import JobKind, JobStatus
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.cluster.settings import ClusterSettings
 from services.cluster.store import Keys, Store
+from services.datascan import scan_attempt
 from services.datascan.filters import Reason
 from services.datascan.scans import ScanSchedule
+from services.datascan.stage_one import stage_one
 from services.datascan.verdict_rows import Step
 from tests.datascan.archives import program, zipped
 from tests.datascan.running import upload
 from tests.datascan.scanning import MODEL, Scanning, echo_replica, verdicts
+
+
+@pytest.fixture
+def slow_disk() -> Iterator[pytest.MonkeyPatch]:
+    """Each file takes 20 ms to read, until it is undone: nothing can end before it is stopped."""
+
+    def slowly(*arguments: object) -> Iterator[None]:
+        for _ in stage_one(*arguments):  # type: ignore[arg-type]
+            time.sleep(0.02)
+            yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scan_attempt, "stage_one", slowly)
+        yield patch
 
 
 async def test_the_loss_decides_when_a_replica_is_ready(
@@ -144,7 +162,9 @@ async def test_changes_of_sources_start_one_scan(scanning: Scanning) -> None:
     assert len(job.payload["sourceIds"]) == 2
 
 
-async def test_a_stopped_worker_gives_its_scan_back(scanning: Scanning) -> None:
+async def test_a_stopped_worker_gives_its_scan_back(
+    scanning: Scanning, slow_disk: pytest.MonkeyPatch
+) -> None:
     project_id = await scanning.project()
     files = {f"{seed}.py": program(seed) for seed in range(1500)}
     await scanning.uploads.take(upload(project_id, "a.zip", zipped(files)))
@@ -153,6 +173,7 @@ async def test_a_stopped_worker_gives_its_scan_back(scanning: Scanning) -> None:
         await scanning.until(scan.job_id, lambda job: bool(job.progress and job.progress.num_done))
     job = await scanning.scans.get(scan.job_id)
     assert (job.status, job.attempt) == (JobStatus.QUEUED, 1)
+    slow_disk.undo()
     async with scanning.working():
         job = await scanning.ended(scan.job_id)
     assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)
@@ -160,7 +181,7 @@ async def test_a_stopped_worker_gives_its_scan_back(scanning: Scanning) -> None:
 
 
 async def test_a_scan_whose_lease_was_lost_publishes_nothing(
-    scanning: Scanning, store: Store
+    scanning: Scanning, store: Store, slow_disk: pytest.MonkeyPatch
 ) -> None:
     project_id = await scanning.project()
     files = {f"{seed}.py": program(seed) for seed in range(1500)}
