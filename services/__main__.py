@@ -34,7 +34,7 @@ from services.cluster.settings import LocationSettings, load
 from services.cluster.store import Store
 from services.cluster.tasks import end
 
-SERVICES = ("inference", "gateway", "webui")
+SERVICES = ("inference", "datascan", "finetune", "gateway", "webui")
 _REDIS_START_SECONDS = 120  # a long append-only file is read back first
 _GRACE_SECONDS = 20
 _REMINDER_SECONDS = 20

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 UV = ROOT / ".boot" / "bin" / "uv"
 IMPORT_ALL = """
 import importlib, importlib.util, pkgutil
-for name in ("services.cluster", "services.gateway", "services.webui"):
+for name in ("services.cluster", "services.datascan", "services.gateway", "services.webui"):
     package = importlib.import_module(name)
     for module in pkgutil.walk_packages(package.__path__, name + "."):
         if not module.name.endswith(".__main__"):

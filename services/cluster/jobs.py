@@ -132,6 +132,13 @@ class JobQueue:
             raise NotFound(f"There is no job {job_id}.")
         return _parse(fields)
 
+    async def known(self, kind: JobKind, idempotency_key: str) -> JobRecord | None:
+        """The job that was enqueued with this idempotency key."""
+        async with self._store.answering():
+            field = f"{kind}/{idempotency_key}"
+            job_id: Any = await self._store.redis.hget(Keys.JOB_IDEMPOTENCY, field)
+        return await self.get(str(job_id)) if job_id else None
+
     async def history(self, kind: JobKind, start: int = 0, count: int = 50) -> list[JobRecord]:
         """Newest first."""
         async with self._store.answering():

@@ -67,6 +67,23 @@ class Keys:
     JOB_IDEMPOTENCY = "hearth:job-idempotency"  # hash: idempotency key → job_id
     JOB_WAKE = "hearth:job-wake:{}"  # stream of a kind, trimmed: something may be claimed
 
+    PROJECTS = "hearth:projects"  # hash: project_id → ProjectRecord
+    PROJECT_NAMES = "hearth:project-names"  # hash: TEAM/NAME → project_id
+    PROJECT_STATE = "hearth:project-state:{}"  # hash of a project: latest scan and dataset
+    PROJECT_SOURCES = "hearth:project-sources:{}"  # hash of a project: name → source_id
+    PROJECT_SCANS = "hearth:project-scans:{}"  # zset of a project: scan_id by its start
+    PROJECT_DATASETS = "hearth:project-datasets:{}"  # zset of a project: dataset_id by its making
+    SOURCES = "hearth:sources"  # hash: source_id → SourceRecord
+    SOURCE_COUNTS = "hearth:source-counts"  # hash: source_id → SourceCounts
+    SOURCE_EVENTS = "hearth:source-events:{}"  # stream of a project, trimmed: a source changed
+    SOURCE_IDEMPOTENCY = "hearth:source-idempotency:{}"  # hash of a project: key → source_id
+    SCANS_DUE = "hearth:scans-due"  # zset: project_id by the time that its scan is due
+    DATASETS = "hearth:datasets"  # hash: dataset_id → DatasetRecord
+
+    RUN_STATE = "hearth:run-state:{}"  # string: RunState, written by the job's holder
+    RUN_ADAPTERS = "hearth:run-adapters:{}"  # hash of a run: adapter_id → PublishedAdapter
+    EVALUATION = "hearth:evaluation:{}"  # string: EvaluationRecord
+
     USERS = "hearth:users"  # hash: user_id → UserRecord
     TOKENS = "hearth:tokens"  # hash: token_id → TokenRecord
     TOKEN_EVENTS = "hearth:token-events"  # stream, trimmed: a token was made or revoked
@@ -121,6 +138,20 @@ class Store:
         async with self.answering():
             streams: Any = await self.redis.xread({key: after}, block=block_milliseconds)
         return [(str(entry), fields) for entry, fields in streams[0][1]] if streams else []
+
+    async def field(self, key: str, name: str) -> str:
+        """A field of a hash; "" when there is none."""
+        async with self.answering():
+            found: Any = await self.redis.hget(key, name)
+        return str(found or "")
+
+    async def newest_ids(self, key: str, start: int, count: int) -> list[str]:
+        """Members of a sorted set, highest score first; a negative count for all of them."""
+        async with self.answering():
+            found: Any = await self.redis.zrevrange(
+                key, start, start + count - 1 if count >= 0 else -1
+            )
+        return [str(member) for member in found]
 
     async def newest_entry(self, key: str) -> str:
         """The id after which new entries of a stream will come."""

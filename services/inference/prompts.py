@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.cluster.errors import BadRequest, ContextLengthExceeded
-from services.inference.fim import FimFamily, recognise
+from services.cluster.fim import FimFamily, recognise
 from services.inference.tokenization import Tokenizer, split_at, well_formed
 
 _DEFAULT_FIM_TOKENS = 256  # room for the answer when a request sets no max_tokens

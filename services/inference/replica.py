@@ -6,7 +6,7 @@ that is where they are tied to the process that spawned them. So it stays small.
 
 from __future__ import annotations
 
-from services.inference import guard
+from services.cluster import guard
 
 if __name__ == "__mp_main__":
     guard.die_with_parent()

@@ -11,9 +11,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from services.cluster.errors import BadRequest
+from services.cluster.fim import recognise
 from services.cluster.records import ModelRecord
 from services.inference.chat_template import ChatTemplate
-from services.inference.fim import recognise
 from services.inference.tokenization import TOKENIZER_FILE, read_json
 
 CONFIG_FILE = "config.json"

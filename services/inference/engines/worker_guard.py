@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 
-from services.inference.guard import die_with_parent
+from services.cluster.guard import die_with_parent
 
 if _parent := multiprocessing.parent_process():
     die_with_parent(_parent.pid)

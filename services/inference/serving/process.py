@@ -14,6 +14,7 @@ import uvloop
 from services.cluster import log as cluster_log
 from services.cluster.artifacts import ArtifactStore
 from services.cluster.errors import BadRequest, EngineUnavailable, HearthError, NotFound
+from services.cluster.guard import die_with_parent
 from services.cluster.metrics import serve_metrics
 from services.cluster.pb.v1 import process_pb2_grpc, replica_pb2_grpc
 from services.cluster.pb.v1 import replica_pb2 as pb
@@ -26,7 +27,6 @@ from services.cluster.settings import load
 from services.cluster.store import Store
 from services.inference.engines import engine_class
 from services.inference.engines.base import Engine, EngineConfig
-from services.inference.guard import die_with_parent
 from services.inference.serving.adapters import RETRY_SECONDS, ReplicaAdapters
 from services.inference.serving.arguments import Arguments, engine_config, parse
 from services.inference.serving.generations import Generations

@@ -29,7 +29,7 @@ if __name__ == "__main__":
     time.sleep(60)
 """
 # What a replica does to itself, told its agent's pid.
-GUARDED = 'from services.inference import guard; guard.die_with_parent({pid}); print("ok")'
+GUARDED = 'from services.cluster import guard; guard.die_with_parent({pid}); print("ok")'
 
 
 def test_a_spawned_process_dies_with_its_parent(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_process_whose_parent_has_gone_already_ends(pid: int, status: int, pri
 def test_the_guard_comes_with_nothing_heavy() -> None:
     """Every process that vLLM spawns imports these modules before anything else."""
     code = f"""
-import sys, services.inference.replica, services.inference.guard
+import sys, services.inference.replica, services.cluster.guard
 print([module for module in sys.modules if module in {HEAVY}])"""
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT

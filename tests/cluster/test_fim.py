@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.inference.fim import FAMILIES, FimFamily, recognise
+from services.cluster.fim import FAMILIES, FimFamily, recognise
 
 QWEN = {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|fim_pad|>", "<|endoftext|>"}
 STARCODER = {"<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<|endoftext|>", "<file_sep>"}

@@ -1,4 +1,4 @@
-"""No process of an engine outlives the process that started it, however that one ends."""
+"""No process of an engine or a trainer outlives the one that started it, however that one ends."""
 
 from __future__ import annotations
 

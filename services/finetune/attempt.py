@@ -1,0 +1,198 @@
+"""One attempt of a run: devices, training in a child, evaluation, publication."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from services.cluster import VERSION
+from services.cluster.devices import AssignmentRecord
+from services.cluster.errors import BadRequest, Conflict, DevicesUnavailable, LeaseLost, Overloaded
+from services.cluster.runs import RunPhase
+from services.cluster.tasks import end
+from services.finetune.bases import revision_of
+from services.finetune.checkpoints import Checkpoint, best_of
+from services.finetune.conclusion import Conclusion
+from services.finetune.hold import Hold
+from services.finetune.journal import Journal
+from services.finetune.messages import payload_of
+from services.finetune.orders import training_order
+from services.finetune.plan import device_kind, request_for
+from services.finetune.progress import Progress
+from services.finetune.trainer.messages import TrainingOrder
+from services.finetune.trainer_process import (
+    TrainerProcess,
+    describe_end,
+    trainer_environment,
+)
+from services.finetune.workshop import Workshop
+
+HOLDER_PREFIX = "run/"
+_ASK_AGAIN_SECONDS = 2.0
+_TIDY_SECONDS = 10.0
+
+T = TypeVar("T")
+
+
+class Interrupted(Exception):
+    """The hold says why: cancelled, lost, or the service stops."""
+
+
+class TrainerLost(Exception):
+    """The trainer ended without a last word; another attempt may go better."""
+
+
+class Attempt:
+    def __init__(self, hold: Hold, workshop: Workshop) -> None:
+        self._hold = hold
+        self._workshop = workshop
+        self._payload = payload_of(hold.job)
+        self._run_id = hold.job.job_id
+        self._journal = Journal(workshop.files.folder(self._run_id))
+
+    async def run(self) -> dict[str, Any]:
+        """The job's result. Raises Interrupted, TrainerLost, or a HearthError: it has failed."""
+        hold, workshop = self._hold, self._workshop
+        hold.tell(
+            attempt=hold.job.attempt,
+            code_version=VERSION,
+            started_at=hold.state.started_at or hold.job.started_at,
+            detail="",
+            device_ids=(),
+        )
+        checkpoints = await asyncio.to_thread(workshop.checkpoints.of_run, self._run_id)
+        newest = max(checkpoints, key=lambda checkpoint: checkpoint.step, default=None)
+        if not self._is_trained(newest):
+            assignment = await self._devices()
+            try:
+                await self._train(assignment, newest)
+            finally:
+                if not hold.lost:  # else the next holder has them already, under the same name
+                    await hold.patiently(lambda: workshop.devices.release(self._holder))
+                hold.tell(device_ids=())
+        checkpoints = await asyncio.to_thread(workshop.checkpoints.of_run, self._run_id)
+        best = best_of(checkpoints)
+        if best is None:
+            raise Conflict("The training has left no checkpoint.")
+        conclusion = Conclusion(hold, self._payload, self._journal, workshop)
+        candidate = await conclusion.candidate(best)
+        evaluation = await self._unless_interrupted(conclusion.evaluate(candidate))
+        return await conclusion.decide(candidate, evaluation)
+
+    @property
+    def _holder(self) -> str:
+        return f"{HOLDER_PREFIX}{self._run_id}"
+
+    def _is_trained(self, newest: Checkpoint | None) -> bool:
+        """The last word of an attempt that was lost after training, or its last step."""
+        if newest is None:
+            return False
+        trained_step = (self._hold.resume or {}).get("trained_step", 0)
+        return newest.step in (trained_step, self._payload.plan.parameters.train_steps)
+
+    async def _devices(self) -> AssignmentRecord:
+        """Waits until they are free, and says who holds them."""
+        hold, devices = self._hold, self._workshop.devices
+        host_id = self._workshop.settings.host_id
+        hold.tell(phase=RunPhase.WAITING_FOR_DEVICES)
+        while True:
+            snapshot = await hold.patiently(devices.snapshot)
+            held = next((a for a in snapshot.assignments if a.holder == self._holder), None)
+            if held and held.host_id != host_id:  # its attempt there was lost
+                await hold.patiently(lambda: devices.release(self._holder))
+            kind = device_kind(snapshot, host_id)
+            device_bytes = self._payload.plan.memory.total_bytes
+            request = request_for(self._holder, kind, device_bytes, host_id)
+            try:
+                assignment = await hold.patiently(lambda: devices.assign(request))  # noqa: B023
+            except (DevicesUnavailable, Overloaded) as refusal:
+                hold.tell(detail=refusal.message)
+            else:
+                hold.tell(detail="", device_ids=assignment.device_ids)
+                return assignment
+            await self._unless_interrupted(asyncio.sleep(_ASK_AGAIN_SECONDS))
+
+    async def _train(self, assignment: AssignmentRecord, newest: Checkpoint | None) -> None:
+        hold, workshop = self._hold, self._workshop
+        hold.tell(
+            phase=RunPhase.PREPARING,
+            resumed_from_checkpoint_id=newest.checkpoint_id if newest else "",
+        )
+        snapshot = await hold.patiently(workshop.devices.snapshot)
+        kind = device_kind(snapshot, assignment.host_id)
+        folder = await asyncio.to_thread(
+            workshop.files.begin_attempt, self._run_id, hold.job.attempt
+        )
+        order = await self._order(kind, folder, newest)
+        environment = trainer_environment(
+            workshop.environment,
+            kind,
+            assignment.device_ids,
+            workshop.settings.trainer_threads,
+        )
+        process = await TrainerProcess.start(order, environment, folder)
+        stopping = asyncio.create_task(self._stop_when_interrupted(process), name="stop-trainer")
+        progress = Progress(hold, self._payload, self._journal, workshop.checkpoints)
+        try:
+            async for message in process.messages():
+                await progress.take(message)
+            status = await process.wait()
+        finally:
+            await end(stopping)
+            await process.kill()
+        if progress.failed:
+            raise BadRequest(progress.failed)
+        if hold.interrupted.is_set():
+            raise Interrupted
+        if progress.ended is None:
+            said = process.last_words()
+            raise TrainerLost(
+                f"The trainer did not finish: {describe_end(status)}.{f' {said}' if said else ''}"
+            )
+
+    async def _order(self, kind: str, folder: Path, newest: Checkpoint | None) -> TrainingOrder:
+        """Raises Conflict when the base is not the one that the run was created for."""
+        workshop, spec = self._workshop, self._payload.spec
+        model = await self._hold.patiently(lambda: workshop.bases.get(spec.model))
+        if await revision_of(model) != self._payload.model_revision:
+            raise Conflict(
+                f"The weights of {spec.model} are not those that the run was created for; create a"
+                " new run."
+            )
+        size = await workshop.datasets.size(spec.dataset_id, Path(model.local_path))
+        return training_order(
+            self._payload,
+            model_folder=Path(model.local_path),
+            dataset_folder=workshop.datasets.folder(spec.dataset_id),
+            output_folder=folder,
+            resume_folder=(workshop.checkpoints.folder(newest.checkpoint_id) if newest else None),
+            device_kind=kind,
+            num_threads=workshop.settings.trainer_threads,
+            num_test_tokens=size.num_test_tokens,
+        )
+
+    async def _stop_when_interrupted(self, process: TrainerProcess) -> None:
+        await self._hold.interrupted.wait()
+        if not self._hold.lost:
+            process.ask_to_stop()
+            await asyncio.sleep(self._workshop.settings.trainer_stop_seconds)
+        await process.kill()
+
+    async def _unless_interrupted(self, work: Awaitable[T]) -> T:
+        """Raises Interrupted, with the work cancelled, or LeaseLost."""
+        task = asyncio.ensure_future(work)
+        interrupted = asyncio.ensure_future(self._hold.interrupted.wait())
+        try:
+            await asyncio.wait({task, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                if self._hold.lost:
+                    raise LeaseLost(f"Run {self._run_id} was taken over.")
+                raise Interrupted
+            return task.result()
+        finally:
+            interrupted.cancel()
+            task.cancel()
+            await asyncio.wait({task}, timeout=_TIDY_SECONDS)  # it puts away what it began
+            await end(task)

@@ -1,0 +1,132 @@
+"""The process of the fine-tune service: what it is made of, in which order it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Mapping
+
+import uvloop
+
+from services.cluster import log as cluster_log
+from services.cluster.artifacts import ArtifactStore
+from services.cluster.devices import Devices
+from services.cluster.errors import HearthError, StoreUnavailable
+from services.cluster.jobs import JobKind, JobQueue
+from services.cluster.membership import membership
+from services.cluster.pb.v1 import finetune_pb2_grpc
+from services.cluster.registry import Registry
+from services.cluster.rpc import RpcServer
+from services.cluster.runs import Runs
+from services.cluster.settings import load
+from services.cluster.store import Store
+from services.cluster.sweeper import Sweeper
+from services.cluster.tasks import end
+from services.finetune.bases import Bases
+from services.finetune.checkpoints import Checkpoints
+from services.finetune.datasets import Datasets
+from services.finetune.evaluation.evaluator import Evaluator
+from services.finetune.plan import Planner
+from services.finetune.publishing import Publishing
+from services.finetune.requests import RunRequests
+from services.finetune.run_files import RunFiles
+from services.finetune.servicer import FinetuneServicer
+from services.finetune.settings import FinetuneSettings
+from services.finetune.worker import Worker, release_ended
+from services.finetune.workshop import Workshop
+
+log = logging.getLogger(__name__)
+
+SERVICE = "finetune"
+_HOUSEKEEPING_SECONDS = 10.0
+
+
+class FinetuneProcess:
+    """`environment` is what trainers inherit."""
+
+    def __init__(self, settings: FinetuneSettings, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT. Raises StoreUnavailable when Redis is away at the start."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        store = await Store.connect(self._settings.redis_url)
+        try:
+            await self._serve(store)
+        finally:
+            await store.close()
+
+    async def _serve(self, store: Store) -> None:
+        settings = self._settings
+        registry, devices, runs = Registry(store), Devices(store), Runs(store)
+        queue = JobQueue(store, settings.run_lease_seconds)
+        artifacts, files = ArtifactStore(settings.data_dir), RunFiles(settings.data_dir)
+        bases, datasets = Bases(registry, settings.host_id), Datasets(artifacts)
+        checkpoints = Checkpoints(artifacts)
+        publishing = Publishing(artifacts, checkpoints, registry, runs)
+        evaluator = Evaluator(registry, settings)
+        workshop = Workshop(
+            settings,
+            self._environment,
+            devices,
+            runs,
+            bases,
+            datasets,
+            checkpoints,
+            publishing,
+            evaluator,
+            files,
+        )
+        worker = Worker(queue, workshop, f"{SERVICE}/{settings.host_id}/{os.getpid()}")
+        planner = Planner(bases, datasets, devices, settings.host_id)
+        requests = RunRequests(queue, runs, planner, checkpoints, publishing)
+        server = RpcServer(settings)
+        server.add(
+            "hearth.v1.Finetune",
+            finetune_pb2_grpc.add_FinetuneServicer_to_server,
+            FinetuneServicer(requests, planner, runs, files, artifacts, worker),
+        )
+        sweeper = Sweeper(queue, JobKind.RUN, settings.run_lease_seconds)
+        async with membership(SERVICE, settings, registry, server) as member:
+            working = asyncio.create_task(worker.run(), name="worker")
+            sweeping = asyncio.create_task(sweeper.run(), name="sweeper")
+            keeping = asyncio.create_task(_keep_house(queue, devices), name="housekeeping")
+            await member.ready()
+            log.info("finetune ready", extra={"address": member.record.address})
+            await self._until_stopped(working)
+            await server.set_serving(False)
+            worker.stop()
+            await working
+            await end(sweeping)
+            await end(keeping)
+
+    async def _until_stopped(self, working: asyncio.Task[None]) -> None:
+        """Or until the worker ends with a fault, which is raised."""
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+
+
+async def _keep_house(queue: JobQueue, devices: Devices) -> None:
+    while True:
+        try:
+            await release_ended(queue, devices)
+        except StoreUnavailable as error:
+            log.warning("housekeeping waits for Redis", extra={"reason": error.message})
+        await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+
+
+def main() -> int:
+    settings = load(FinetuneSettings)
+    cluster_log.configure(SERVICE, settings)
+    try:
+        uvloop.run(FinetuneProcess(settings, os.environ).run())
+    except HearthError as error:
+        log.error("finetune ends", extra={"reason": error.message})
+        return 1
+    return 0

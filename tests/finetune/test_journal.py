@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.finetune.journal import EventKind, Journal, JournalReader
+
+
+def append(journal: Journal, *steps: int) -> None:
+    for step in steps:
+        journal.append(EventKind.METRICS, {"step": step})
+
+
+def test_a_reader_goes_on_where_it_was(tmp_path: Path) -> None:
+    journal, reader = Journal(tmp_path), JournalReader(tmp_path)
+    assert list(reader.read()) == []
+    append(journal, 1, 2)
+    assert [entry.data["step"] for entry in reader.read()] == [1, 2]
+    append(journal, 3)
+    assert [entry.data["step"] for entry in reader.read()] == [3]
+    assert reader.read() == []
+
+
+def test_ids_grow_over_attempts_and_half_a_line_is_dropped(tmp_path: Path) -> None:
+    append(Journal(tmp_path), 1, 2)
+    with (tmp_path / "events.jsonl").open("ab") as file:
+        file.write(b'{"event_id":3,"eve')
+    reader = JournalReader(tmp_path, after_id=1)
+    assert [entry.event_id for entry in reader.read()] == [2]
+    append(Journal(tmp_path), 2)
+    assert [(entry.event_id, entry.data["step"]) for entry in reader.read()] == [(3, 2)]
+
+
+def test_a_run_that_said_nothing_has_no_events(tmp_path: Path) -> None:
+    assert JournalReader(tmp_path / "none").read() == ()

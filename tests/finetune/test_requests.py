@@ -1,0 +1,192 @@
+"""Plans and requests on real Redis, without a worker: a created run stays queued."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from services.cluster.artifacts import ArtifactStore
+from services.cluster.devices import GIB, AssignmentRequest, DeviceRecord, Devices
+from services.cluster.errors import (
+    BadRequest,
+    Conflict,
+    DevicesUnavailable,
+    HearthError,
+    ModelNotFound,
+    NotFound,
+    Unimplemented,
+)
+from services.cluster.jobs import JobQueue, JobStatus
+from services.cluster.pb.v1 import finetune_pb2 as pb
+from services.cluster.records import ModelRecord
+from services.cluster.registry import Registry
+from services.cluster.runs import Runs
+from services.cluster.store import Store
+from services.finetune.bases import Bases
+from services.finetune.checkpoints import Checkpoints
+from services.finetune.datasets import Datasets
+from services.finetune.plan import Planner
+from services.finetune.publishing import Publishing
+from services.finetune.requests import RunRequests
+from tests.finetune.datasets import PROJECT, write_dataset
+
+MODEL = "test/tiny"
+
+
+@dataclass
+class Desk:
+    requests: RunRequests
+    planner: Planner
+    devices: Devices
+
+
+async def publish_device(devices: Devices, total_bytes: int) -> None:
+    device = DeviceRecord(
+        device_id="cpu-here", host_id="here", kind="cpu", name="CPU", total_bytes=total_bytes
+    )
+    await devices.publish("here", [device])
+
+
+@pytest_asyncio.fixture
+async def desk(store: Store, tiny_model: Path, tmp_path: Path) -> AsyncIterator[Desk]:
+    artifacts, registry, devices = ArtifactStore(tmp_path), Registry(store), Devices(store)
+    write_dataset(artifacts)
+    write_dataset(artifacts, "foreign", project_id="p2", num_train=0)
+    await registry.put_model(
+        ModelRecord(
+            name=MODEL,
+            origin="local",
+            local_path=str(tiny_model),
+            context_tokens=512,
+            fim_family="qwen2.5-coder",
+            supports_finetune=True,
+        )
+    )
+    await registry.put_model(
+        ModelRecord(name="test/chat", origin="local", local_path=str(tiny_model))
+    )
+    await publish_device(devices, 4 * GIB)
+    checkpoints, runs = Checkpoints(artifacts), Runs(store)
+    planner = Planner(Bases(registry, "here"), Datasets(artifacts), devices, "here")
+    publishing = Publishing(artifacts, checkpoints, registry, runs)
+    requests = RunRequests(JobQueue(store), runs, planner, checkpoints, publishing)
+    yield Desk(requests, planner, devices)
+
+
+def spec(**changes: object) -> pb.RunSpec:
+    return pb.RunSpec(**{"project_id": PROJECT, "model": MODEL, **changes})  # type: ignore[arg-type]
+
+
+async def test_a_plan_fills_everything_in(desk: Desk) -> None:
+    asked = spec(model="", parameters=pb.RunParameters(lora_r=8, lora_alpha=4))
+    planned = await desk.planner.plan(asked)
+    plan = planned.plan
+    assert (plan.dataset_id, plan.model) == ("dataset-1", MODEL)
+    chosen = plan.parameters
+    assert (chosen.lora_r, chosen.lora_alpha, chosen.context_tokens) == (8, 4, 512)
+    assert list(chosen.target_modules) == [
+        *("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj")
+    ]
+    by_name = {choice.name: choice for choice in plan.choices}
+    assert len(plan.choices) == len(pb.RunParameters.DESCRIPTOR.fields)
+    assert by_name["lora_r"].origin == pb.PARAMETER_ORIGIN_USER
+    assert by_name["train_steps"].origin == pb.PARAMETER_ORIGIN_SCHEDULE
+    assert by_name["seed"].origin == pb.PARAMETER_ORIGIN_DEFAULT
+    memory = plan.memory
+    # Seven modules of two layers of the tiny model, rank 8, 16 bytes a value.
+    sizes = 4 * (64 + 64) + 2 * (64 + 128) + (128 + 64)
+    assert memory.trainable_bytes == 2 * 8 * sizes * 16
+    assert plan.fits_now
+    assert plan.refusal == ""
+    assert plan.num_train_tokens > 1000
+
+
+async def test_a_plan_says_who_holds_what_it_needs(desk: Desk) -> None:
+    await desk.devices.assign(
+        AssignmentRequest(holder="replica/r1", device_bytes=int(3.9 * GIB), kind="cpu")
+    )
+    plan = (await desk.planner.plan(spec())).plan
+    assert (plan.fits, plan.fits_now) == (True, False)
+    assert "held by replica/r1 (3.9 GiB)" in plan.refusal
+
+
+async def test_what_can_never_fit_is_not_queued(desk: Desk) -> None:
+    await publish_device(desk.devices, GIB // 4)
+    plan = (await desk.planner.plan(spec())).plan
+    assert not plan.fits
+    with pytest.raises(DevicesUnavailable, match="0.2 of 0.2 GiB free"):
+        await desk.requests.create(spec(), "")
+
+
+async def test_a_run_is_created_once_for_a_key(desk: Desk) -> None:
+    first = await desk.requests.create(spec(name="a"), "key")
+    assert await desk.requests.create(spec(name="a"), "key") == first
+    other = await desk.requests.create(spec(), "")
+    assert other.job_id != first.job_id
+    with pytest.raises(Conflict, match="has a run named a already"):
+        await desk.requests.create(spec(name="a"), "")
+    jobs, more = await desk.requests.page(PROJECT, (), 0, 10)
+    assert ([job.job_id for job in jobs], more) == ([other.job_id, first.job_id], False)
+    assert await desk.requests.page("p2", (), 0, 10) == ([], False)
+    jobs, more = await desk.requests.page(PROJECT, (), 0, 1)
+    assert (len(jobs), more) == (1, True)
+
+
+async def test_a_queued_run_tells_its_plan_and_can_be_cancelled(desk: Desk) -> None:
+    job = await desk.requests.create(spec(), "")
+    run = await desk.requests.message(job)
+    assert run.status == pb.RUN_STATUS_QUEUED
+    assert run.spec.name.startswith("run-")
+    assert run.progress.num_total_steps == run.plan.parameters.train_steps
+    assert len(run.model_revision) == 64
+    assert (await desk.requests.cancel(job.job_id)).status is JobStatus.CANCELLED
+    with pytest.raises(Conflict, match="cancelled already"):
+        await desk.requests.cancel(job.job_id)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "param", "sentence"),
+    [
+        ({"name": "a b"}, BadRequest, "name", "is no name for a run"),
+        ({"name": "auto"}, BadRequest, "name", "not auto or base"),
+        ({"dataset_id": "none"}, NotFound, "dataset_id", "There is no dataset none"),
+        ({"dataset_id": "foreign"}, BadRequest, "dataset_id", "belongs to another project"),
+        ({"project_id": "p3"}, Conflict, "dataset_id", "has no dataset yet"),
+        ({"project_id": "p2"}, BadRequest, "dataset_id", "has no file to train on"),
+        ({"model": "none"}, ModelNotFound, "model", "There is no model none"),
+        ({"model": "test/chat"}, BadRequest, "model", "cannot be fine-tuned"),
+        ({"num_devices": 2}, Unimplemented, "num_devices", "takes one device"),
+        ({"make_room": True}, Unimplemented, "make_room", "make room"),
+        ({"window": pb.RunWindow()}, Unimplemented, "window", "no time windows"),
+        ({"max_evaluation_cases": 10_001}, BadRequest, "max_evaluation_cases", "at most 10000"),
+        (
+            {"parameters": pb.RunParameters(target_modules=["x_proj"])},
+            BadRequest,
+            "target_modules",
+            "has no linear module 'x_proj'",
+        ),
+        (
+            {"parameters": pb.RunParameters(context_tokens=1024)},
+            BadRequest,
+            "context_tokens",
+            "reads at most 512",
+        ),
+    ],
+)
+async def test_a_bad_request_is_refused_by_the_name_of_its_field(
+    desk: Desk, changes: dict[str, object], kind: type[HearthError], param: str, sentence: str
+) -> None:
+    with pytest.raises(kind, match=sentence) as refused:
+        await desk.requests.create(spec(**changes), "")
+    assert refused.value.param == param
+    assert await desk.requests.page("", (), 0, 10) == ([], False)
+
+
+async def test_what_is_no_run_is_not_found(desk: Desk) -> None:
+    for run_id in ("scan-1", "run-none", ""):
+        with pytest.raises(NotFound, match="There is no run"):
+            await desk.requests.job(run_id)
