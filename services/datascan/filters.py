@@ -45,7 +45,7 @@ class Filters:
     max_line_chars: int = 1000
     max_mean_line_chars: float = 100.0
     near_duplicate_similarity: float = 0.7
-    max_loss: float = 3.0
+    max_loss: float = 2.0
     test_share: float = 0.1
 
     def includes(self, path: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
@@ -152,9 +151,6 @@ def counts_message(tallies: Tallies) -> pb.ScanCounts:
 
 
 def verdict_message(row: VerdictRow, scan: pb.ScanJob, scan_id: str) -> pb.Verdict:
-    bits = None
-    if row.loss is not None and row.text_bytes:
-        bits = row.loss * row.num_tokens / row.text_bytes / math.log(2)
     return pb.Verdict(
         schema_version=1,
         scan_id=scan_id,
@@ -176,7 +172,6 @@ def verdict_message(row: VerdictRow, scan: pb.ScanJob, scan_id: str) -> pb.Verdi
         content_sha256=row.content_sha256,
         digit_share=row.digit_share,
         loss=row.loss,
-        loss_bits_per_byte=bits,
         num_tokens=row.num_tokens,
         duplicate_file_number=row.duplicate_file_number,
     )

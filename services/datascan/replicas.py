@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,10 +25,18 @@ _SCORE_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class TextLoss:
-    """`mean_loss` in nats per token; None when there was no token to score."""
+    """`bits_per_byte` of the text; None when there was no token to score, or no finite loss."""
 
-    mean_loss: float | None
+    bits_per_byte: float | None
     num_tokens: int
+
+    @classmethod
+    def of(cls, score: pb.TextScore) -> TextLoss:
+        num_tokens = score.num_scored_tokens
+        if not score.HasField("mean_loss") or not math.isfinite(score.mean_loss):
+            return cls(None, num_tokens)
+        nats = score.mean_loss * num_tokens
+        return cls(nats / math.log(2) / score.num_bytes, num_tokens)
 
 
 class Replicas:
@@ -62,13 +71,7 @@ class Replicas:
                     raise translate_rpc_error(error) from None
                 log.warning("replica does not score", extra={"replica_id": replica.replica_id})
                 continue
-            return [
-                TextLoss(
-                    score.mean_loss if score.HasField("mean_loss") else None,
-                    score.num_scored_tokens,
-                )
-                for score in answer.scores
-            ]
+            return [TextLoss.of(score) for score in answer.scores]
         raise EngineUnavailable(
             f"No replica of {model} answers; the scan goes on when one is ready.",
             retry_after_seconds=30,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -39,12 +38,11 @@ async def stage_two(
 
 def loss_reason(loss: TextLoss, filters: Filters) -> dict[Reason, str]:
     """Which reason a loss makes, with its sentence; none for a good one."""
-    if loss.mean_loss is None or not math.isfinite(loss.mean_loss):
+    if loss.bits_per_byte is None:
         return {Reason.FILTER_EMPTY: "There are fewer than two tokens in it, or no loss."}
-    if loss.mean_loss > filters.max_loss:
-        return {
-            Reason.LOSS: f"Its loss is {loss.mean_loss:.3f}; {filters.max_loss:.3f} is allowed."
-        }
+    if loss.bits_per_byte > filters.max_loss:
+        found, allowed = f"{loss.bits_per_byte:.3f}", f"{filters.max_loss:.3f}"
+        return {Reason.LOSS: f"Its loss is {found} bits per byte; {allowed} is allowed."}
     return {}
 
 
@@ -67,7 +65,6 @@ def _write(
     filters: Filters,
 ) -> None:
     for (number, path, _), loss in zip(batch, losses, strict=True):
-        finite = loss.mean_loss is not None and math.isfinite(loss.mean_loss)
         judged: dict[str, object] = {"step": Step.LOSS}
         if found := loss_reason(loss, filters):
             judgement = judgement_of(found, path, filters)
@@ -78,5 +75,5 @@ def _write(
             }
             reason = judgement.reasons[0]
             judged |= {"reason": 0 if judgement.accepted else reason, "reasons": f",{int(reason)},"}
-        verdicts.set_loss(number, loss.mean_loss if finite else None, loss.num_tokens, judged)
+        verdicts.set_loss(number, loss.bits_per_byte, loss.num_tokens, judged)
     verdicts.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from dataclasses import dataclass
 
@@ -19,7 +20,8 @@ class LanguageTally:
 
 @dataclass(frozen=True)
 class Tallies:
-    """`reasons` in their order, `languages` with most files first; `mean_loss` is train's."""
+    """`reasons` in their order, `languages` with most files first; `mean_loss` is train's,
+    in nats per token."""
 
     num_files: int = 0
     num_accepted_files: int = 0
@@ -64,13 +66,14 @@ def tallies(db: sqlite3.Connection) -> Tallies:
 
 
 def half_tally(db: sqlite3.Connection, split: Split) -> HalfTally:
-    num_files, text_bytes, num_tokens, loss_tokens, loss = db.execute(
+    num_files, text_bytes, num_tokens, loss_tokens, bits = db.execute(
         "SELECT count(*), coalesce(sum(text_bytes), 0), coalesce(sum(num_tokens), 0),"
-        " sum(CASE WHEN loss IS NOT NULL THEN num_tokens END), sum(loss * num_tokens)"
+        " sum(CASE WHEN loss IS NOT NULL THEN num_tokens END), sum(loss * text_bytes)"
         " FROM files WHERE accepted = 1 AND split = ?",
         (split,),
     ).fetchone()
-    return HalfTally(num_files, text_bytes, num_tokens, loss / loss_tokens if loss_tokens else None)
+    mean_loss = bits * math.log(2) / loss_tokens if loss_tokens else None
+    return HalfTally(num_files, text_bytes, num_tokens, mean_loss)
 
 
 def by_source(db: sqlite3.Connection) -> dict[str, tuple[int, int]]:
