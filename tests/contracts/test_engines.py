@@ -204,6 +204,19 @@ class TestEngine:
         assert abs(base.mean_loss - adapted.mean_loss) > 0.01
         assert (await engine.score(ids)).mean_loss == pytest.approx(base.mean_loss, abs=1e-3)
 
+    async def test_base_and_adapters_do_not_mix_in_a_batch(self, subject: Subject) -> None:
+        """With every adapter that it may have, so that no slot of a batch is left free."""
+        names = ["", *(f"a{number}" for number in range(MAX_ADAPTERS))]
+        for name, folder in zip(names[1:], subject.adapter_folders, strict=False):
+            await subject.engine.load_adapter(name, folder)
+        alone = [(await subject.say(adapter_id=name, max_tokens=LONG)).text for name in names]
+        together = await asyncio.gather(
+            *(subject.say(adapter_id=name, max_tokens=LONG) for name in names)
+        )
+        assert [answer.text for answer in together] == alone
+        for name in names[1:]:
+            await subject.engine.unload_adapter(name)
+
     async def test_an_adapter_comes_while_others_are_served(self, subject: Subject) -> None:
         alone = (await subject.say(max_tokens=LONG)).text
         running = asyncio.create_task(subject.say(max_tokens=LONG))

@@ -7,7 +7,8 @@ from typing import Any
 from services.inference.engines.base import EngineConfig
 
 # Not before it: vLLM resolves the name in its worker, which is tied to its parent by the import.
-_WORKER_GUARD = "services.inference.engines.worker_guard.WorkerGuard"
+_WORKER = "services.inference.engines.worker_guard.WorkerGuard"
+_CPU_WORKER = "services.inference.engines.cpu_lora.CpuWorker"
 _MAX_LOGPROBS = 20
 _AS_MUCH_AS_FITS = -1
 # Without a figure vLLM takes 92 % of the memory: right for a GPU, not for a host that others use.
@@ -29,7 +30,7 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "trust_remote_code": False,
         "load_format": "safetensors",
         "scheduling_policy": "priority",
-        "worker_extension_cls": _WORKER_GUARD,
+        "worker_extension_cls": _CPU_WORKER if on_cpu else _WORKER,
         "enable_log_requests": False,
         "max_logprobs": _MAX_LOGPROBS,
     }

@@ -21,6 +21,12 @@ def test_nothing_of_a_model_is_executed() -> None:
         assert found["worker_extension_cls"].endswith("worker_guard.WorkerGuard")
 
 
+def test_lora_is_our_own_on_a_processor_only() -> None:
+    on_cpu = arguments(device_kind="cpu")["worker_extension_cls"]
+    assert on_cpu == "services.inference.engines.cpu_lora.CpuWorker"
+    assert arguments()["worker_extension_cls"].endswith("worker_guard.WorkerGuard")
+
+
 def test_a_gpu_is_used_as_it_is_best() -> None:
     found = arguments(num_devices=2, kv_cache_bytes=7)
     assert (found["dtype"], found["enforce_eager"]) == ("auto", False)
