@@ -35,7 +35,7 @@ DOCUMENT := $(if $(wildcard services/gateway/openapi.py),$(WEB)/openapi.json)
 step = echo "- $(1)"; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN {printf \"  $(1): %.1f s\n\", \
 	$$EPOCHREALTIME - $$begun}"' EXIT
 
-.PHONY: help setup proto run test lint types faults bench admin-link token clean requirements
+.PHONY: help setup proto run test lint types faults bench docker-test admin-link token clean requirements
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
@@ -65,6 +65,10 @@ faults: setup  ## end-to-end tests that kill processes (slow; not part of `make 
 bench: setup  ## measure how soon a closed connection reaches the engine (slow)
 	@$(BIN)/python -m tests.bench.abort
 
+# Images may take longer to build than a test may hang.
+docker-test: setup  ## build the images and test them as containers; needs Docker and docker-compose (slow)
+	@$(BIN)/python -m pytest -m docker -o faulthandler_timeout=3600
+
 admin-link: setup  ## print a new sign-in link for the administrator
 	@exec $(BIN)/python -m services.gateway.admin_link
 
@@ -89,19 +93,10 @@ $(UV): $(REQ)/uv.txt
 	.boot/bin/pip install --quiet --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $<
 	touch $@
 
-# PyTorch's CPU build is on no package index that is set up by default. It is taken from a folder that pip is
-# configured with, if there is one; else uv knows where PyTorch publishes it (--torch-backend).
-$(ENVIRONMENT): $(WANTED) $(REQ)/torch-cpu-wheel.txt $(UV)
+$(ENVIRONMENT): $(WANTED) $(REQ)/torch-cpu-wheel.txt deploy/install-packages.sh $(UV)
 	@$(call step,packages for $(DEVICE))
-	$(UV) venv --quiet --allow-existing --prompt hearth --python .boot/bin/python .venv
 	rm -f .venv/.installed-*
-	set -- $(WANTED)
-	if [ $(DEVICE) = cpu ]; then
-		.boot/bin/pip --python $(BIN)/python install --quiet --quiet --disable-pip-version-check --no-index --no-deps \
-			--no-compile --require-hashes -r $(REQ)/torch-cpu-wheel.txt 2>/dev/null || set -- --torch-backend cpu "$$@"
-		set -- "$$@" $(REQ)/torch-cpu-wheel.txt
-	fi
-	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --only-binary :all: "$$@"
+	deploy/install-packages.sh .boot .venv $(WANTED)
 	touch $@
 
 # The virtual path makes the generated modules import each other as services.cluster.pb.v1.*.
@@ -142,8 +137,9 @@ requirements: $(UV)  ## compile deploy/requirements from pyproject.toml; UPGRADE
 	$(COMPILE) --group slim --group torch-cuda --group dev -o $$both/cuda.txt
 	$(COMPILE) $(CPU) -c $$both/cuda.txt --group slim --group torch-cpu --group dev -o $$both/cpu.txt
 	hashed='$(COMPILE) --generate-hashes'
-	rm -f $(REQ)/{slim,dev,torch-cpu,torch-cuda}.txt
+	rm -f $(REQ)/{slim,build,dev,torch-cpu,torch-cuda}.txt
 	$$hashed $(CPU) -c $$both/cpu.txt --group slim -o $(REQ)/slim.txt
+	$$hashed $(CPU) -c $$both/cpu.txt --group build -o $(REQ)/build.txt
 	$$hashed $(CPU) -c $$both/cpu.txt --group dev -o $(REQ)/dev.txt
 	$$hashed -c $$both/cuda.txt --group torch-cuda -o $(REQ)/torch-cuda.txt
 	$$hashed $(CPU) -c $$both/cpu.txt --group torch-cpu --no-emit-package torch -o $(REQ)/torch-cpu.txt

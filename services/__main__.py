@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import os
 import re
-import secrets
 import signal
 import sys
 import time
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.child import Child
-from services.cluster import redis_server
+from services.cluster import data_volume, redis_server
 from services.cluster.errors import HearthError, StoreUnavailable, Unavailable
 from services.cluster.identity import SIGN_IN_LINK_SECONDS, Identity
 from services.cluster.records import (
@@ -89,15 +88,6 @@ def only_launcher(data_dir: Path) -> Iterator[None]:
                 " HEARTH_DATA_DIR and HEARTH_PORT to run a second one."
             ) from None
         yield
-
-
-def ensure_cluster_key(data_dir: Path) -> None:
-    place = data_dir / "cluster.key"
-    if not place.exists():
-        temporary = place.with_suffix(".tmp")
-        temporary.touch(mode=0o600)
-        temporary.write_text(secrets.token_urlsafe(32) + "\n")
-        temporary.rename(place)
 
 
 async def connect(url: str, redis: Child | None) -> Store:
@@ -260,7 +250,7 @@ async def run(settings: LocationSettings) -> int:
     environment = dict(os.environ, HEARTH_DATA_DIR=str(data_dir))
     url, redis = settings.redis_url, None
     with naming_data_dir(data_dir):
-        ensure_cluster_key(data_dir)
+        data_volume.ensure_cluster_key(data_dir)
         logs.mkdir(exist_ok=True)
         if not url:
             command, url = redis_server.prepare(data_dir)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from services.cluster import VERSION
 from services.cluster.errors import StoreUnavailable
-from services.cluster.metrics import serve_metrics
+from services.cluster.metrics import Targets, serve_metrics
 from services.cluster.pb.v1 import process_pb2_grpc as rpc
 from services.cluster.process_servicer import ProcessServicer
 from services.cluster.records import ProcessRecord
@@ -46,11 +46,16 @@ class Membership:
 
 @asynccontextmanager
 async def membership(
-    service: str, settings: ClusterSettings, registry: Registry, server: RpcServer
+    service: str,
+    settings: ClusterSettings,
+    registry: Registry,
+    server: RpcServer,
+    targets: Targets | None = None,
 ) -> AsyncIterator[Membership]:
     """Seen as starting from here on, until `ready`; forgotten at the end of the block.
 
-    Starts `server`, to which the process has added its servicers; Process is added here.
+    Starts `server`, to which the process has added its servicers; Process is added here. `targets`
+    tells Prometheus what else to read.
     """
     record = ProcessRecord(
         process_id=f"{service}-{secrets.token_hex(4)}",
@@ -62,9 +67,11 @@ async def membership(
     )
     servicer = ProcessServicer(record, settings, service)
     server.add("hearth.v1.Process", rpc.add_ProcessServicer_to_server, servicer)
-    address = await server.start()
+    address = await server.start(settings.rpc_port)
     await server.set_serving(False)
-    metrics_address = serve_metrics(settings.bind_host, settings.advertise_host)
+    metrics_address = serve_metrics(
+        settings.bind_host, settings.advertise_host, settings.metrics_port, targets
+    )
     record = record.model_copy(update={"address": address, "metrics_address": metrics_address})
     heartbeat = Heartbeat(lambda: registry.put_process(member.record))
     member = Membership(record, heartbeat, server)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram, start_http_server
+import json
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from prometheus_client import Counter, Histogram, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -14,8 +21,31 @@ RPC_SECONDS = Histogram(
 )
 LEASES_LOST = Counter("hearth_leases_lost", "Writes refused because a newer holder exists.")
 
+# Groups in the form of Prometheus' HTTP service discovery: {"targets": [...], "labels": {...}}.
+Targets: TypeAlias = "Callable[[], list[dict[str, Any]]]"
 
-def serve_metrics(bind_host: str, advertise_host: str, port: int = 0) -> str:
-    """Serves /metrics; port 0 takes a free one. Returns the HOST:PORT that others dial."""
-    server, _ = start_http_server(port, addr=bind_host)
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Prometheus asks every few seconds: nothing to tell."""
+
+
+def serve_metrics(
+    bind_host: str, advertise_host: str, port: int = 0, targets: Targets | None = None
+) -> str:
+    """Serves /metrics, and at /targets what else there is to read, if the process knows.
+
+    Port 0 takes a free one. Returns the HOST:PORT that others dial.
+    """
+    own = make_wsgi_app()
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if targets is None or environ["PATH_INFO"] != "/targets":
+            figures: Iterable[bytes] = own(environ, start_response)
+            return figures
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(targets()).encode()]
+
+    server = make_server(bind_host, port, answer, ThreadingWSGIServer, handler_class=_Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True, name="metrics").start()
     return f"{advertise_host}:{server.server_port}"

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "HEARTH_"
+CLUSTER_KEY = "cluster.key"  # in the data volume
 
 
 def own_redis_url(data_dir: Path) -> str:
@@ -56,6 +57,15 @@ class ClusterSettings(LocationSettings):
     )
     bind_host: str = Field("127.0.0.1", description="Address that RPC and metrics listen on.")
     advertise_host: str = Field("127.0.0.1", description="Address that other processes dial.")
+    rpc_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of a service's RPC server; 0: a free one. Replicas take free ones.",
+    )
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port where Prometheus reads a service; 0: a free one."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe log line that is written."
     )
@@ -82,11 +92,11 @@ class ClusterSettings(LocationSettings):
     def key(self) -> str:
         """The cluster key, from the environment or from the data volume.
 
-        Raises FileNotFoundError when neither has it: the launcher makes it at the first start.
+        Raises FileNotFoundError when neither has it: `data_volume` makes it at the first start.
         """
         if secret := self.cluster_key.get_secret_value():
             return secret
-        return (self.data_dir / "cluster.key").read_text().strip()
+        return (self.data_dir / CLUSTER_KEY).read_text().strip()
 
 
 S = TypeVar("S", bound=BaseSettings)

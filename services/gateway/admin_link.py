@@ -18,7 +18,7 @@ async def make(settings: GatewaySettings) -> str:
         secret = await Identity(store).create_sign_in_link()
     finally:
         await store.close()
-    return f"http://{settings.host}:{settings.port}/sign-in#link={secret}"
+    return f"{settings.url}/sign-in#link={secret}"
 
 
 def main() -> int:

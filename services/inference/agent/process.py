@@ -11,6 +11,8 @@ import re
 import signal
 import sys
 from collections.abc import Coroutine, Iterator, Mapping
+from functools import partial
+from typing import Any
 
 import uvloop
 
@@ -83,7 +85,8 @@ class Agent:
         await forget_predecessor(registry, settings.host_id)
         await cache.start()
         try:
-            async with membership(SERVICE, settings, registry, server) as member:
+            targets = partial(replica_targets, cache)
+            async with membership(SERVICE, settings, registry, server, targets) as member:
                 await cache.refresh()
                 phases = PhaseWriter(registry, member.record.process_id)
                 supervisor = Supervisor(
@@ -115,6 +118,23 @@ class Agent:
             await self._stop.wait()
             for task in running:
                 await end(task)
+
+
+def replica_targets(cache: RegistryCache) -> list[dict[str, Any]]:
+    """Where Prometheus reads the cluster's replicas."""
+    return [
+        {
+            "targets": [replica.metrics_address],
+            "labels": {
+                "deployment": replica.deployment_id,
+                "host": replica.host_id,
+                "model": replica.model,
+                "replica": replica.replica_id,
+            },
+        }
+        for replica in cache.view.replicas.values()
+        if replica.metrics_address
+    ]
 
 
 async def forget_predecessor(registry: Registry, host_id: str) -> None:

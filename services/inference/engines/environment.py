@@ -24,5 +24,6 @@ def engine_environment(
     return environment | {
         "CUDA_VISIBLE_DEVICES": "",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # worker and engine in one process
+        "TORCHDYNAMO_DISABLE": "1",  # helpers of vLLM would be compiled by g++, if there is one
         "OMP_NUM_THREADS": str(num_threads),
     }

@@ -18,3 +18,7 @@ def test_nothing_is_fetched_and_nothing_is_told() -> None:
     for kind in ("cpu", "cuda"):
         found = engine_environment(kind, (), 1)
         assert found["HF_HUB_OFFLINE"] == found["VLLM_NO_USAGE_STATS"] == "1"
+
+
+def test_a_cpu_host_needs_no_compiler() -> None:
+    assert engine_environment("cpu", (), 1)["TORCHDYNAMO_DISABLE"] == "1"

@@ -1,0 +1,47 @@
+"""`python -m services.cluster.data_volume` makes what a data volume needs before its first use.
+
+In containers it runs first and alone; the launcher does the same for a single host.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+
+from services.cluster.settings import CLUSTER_KEY, ClusterSettings, load
+
+
+def ensure_cluster_key(data_dir: Path) -> None:
+    """Makes the secret that processes show each other, readable by their user only."""
+    place = data_dir / CLUSTER_KEY
+    if not place.exists():
+        temporary = place.with_suffix(".tmp")
+        temporary.touch(mode=0o600)
+        temporary.write_text(secrets.token_urlsafe(32) + "\n")
+        temporary.rename(place)
+
+
+def prepare(data_dir: Path) -> None:
+    """Raises OSError when this user cannot write there."""
+    ensure_cluster_key(data_dir)
+    (data_dir / "redis").mkdir(mode=0o700, exist_ok=True)
+    (data_dir / "tmp").mkdir(mode=0o700, exist_ok=True)
+
+
+def main() -> int:
+    data_dir = load(ClusterSettings).data_dir
+    try:
+        prepare(data_dir)
+    except OSError as error:
+        print(  # noqa: T201
+            f"HEARTH_DATA_DIR: Hearth cannot keep its data in {data_dir}: {error.strerror}"
+            f" ({error.filename}). Let the user that Hearth runs as write there.",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
