@@ -26,16 +26,23 @@ from services.gateway.request_body import explain
 from services.gateway.routes import (
     adapters,
     chat,
+    checkpoints,
     cluster,
     completions,
+    datasets,
     deployments,
     models,
     openapi,
     operations,
     pages,
+    projects,
     refact,
+    runs,
+    scans,
     session,
+    sources,
     tokens,
+    verdicts,
 )
 from services.gateway.settings import GatewaySettings
 from services.gateway.state import GatewayState, state_of
@@ -53,6 +60,13 @@ _ROUTERS = (
     cluster.router,
     deployments.router,
     adapters.router,
+    projects.router,
+    sources.router,
+    scans.router,
+    verdicts.router,
+    datasets.router,
+    runs.router,
+    checkpoints.router,
     openapi.router,
     pages.router,  # last: it takes what is left
 )
@@ -81,6 +95,8 @@ def create_app(state: GatewayState | None = None) -> FastAPI:
         settings = _settings(app)
         if path.rstrip("/") == adapters.router.prefix:
             return settings.max_adapter_bytes
+        if re.fullmatch(sources.UPLOAD_PATH, path):
+            return settings.max_upload_bytes
         return settings.max_body_bytes
 
     app.add_middleware(

@@ -16,6 +16,8 @@ from services.cluster.identity import SCOPES, Scope
 from services.gateway.settings import GatewaySettings
 from services.gateway.state import state_of
 
+# Of everybody who is in no other: what is made in it is seen by all of them.
+DEFAULT_TEAM = "default"
 CSRF_HEADER = "x-csrf-token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN_SCOPES = frozenset({Scope.COMPLETIONS, Scope.MODELS_READ})
@@ -39,7 +41,7 @@ class Caller:
     user_id: str = ""
     name: str = ""
     role: str = ""
-    team_id: str = ""
+    team_id: str = DEFAULT_TEAM
     scopes: frozenset[Scope] = frozenset()
     session_id: str = ""
     csrf_token: str = ""
@@ -99,7 +101,7 @@ async def identify(request: Request) -> Caller | None:
         record = state.tokens.find(text.strip()) if kind.lower() == "bearer" else None
         if record is not None:
             scopes = frozenset().union(*(_IMPLIED[scope] for scope in record.scopes))
-            return Caller(record.user_id, record.name, "", record.team_id, frozenset(scopes))
+            return Caller(record.user_id, record.name, "", _team(record.team_id), frozenset(scopes))
         if not state.settings.open_completions:
             raise Unauthenticated("The token is not known here, was revoked or has expired.")
         return None
@@ -114,11 +116,15 @@ async def identify(request: Request) -> Caller | None:
         user.user_id,
         user.name,
         user.role,
-        user.team_id,
+        _team(user.team_id),
         frozenset(scopes),
         session_id,
         session.csrf_token,
     )
+
+
+def _team(team_id: str) -> str:
+    return team_id or DEFAULT_TEAM
 
 
 def refuse_other_sites(request: Request) -> None:

@@ -14,7 +14,7 @@ from services.cluster.tasks import end
 from services.gateway.auth import Caller
 from services.gateway.metrics import FIRST_TOKEN_SECONDS, TOKENS
 from services.gateway.routing import Target
-from services.gateway.upstream import Upstream
+from services.gateway.upstream.replicas import Replicas
 
 COMPLETION_PRIORITY = 0
 CHAT_PRIORITY = 10
@@ -75,7 +75,7 @@ def _wrapped(seed: int) -> int:
 
 
 async def run(
-    upstream: Upstream,
+    replicas: Replicas,
     target: Target,
     caller: Caller,
     generations: Sequence[Generation],
@@ -84,7 +84,7 @@ async def run(
     """Every message of every generation. Closing it cancels all of them; one failing fails all."""
     started = time.monotonic()
     first = True
-    async with aclosing(_merge(upstream, target, caller, generations, priority)) as messages:
+    async with aclosing(_merge(replicas, target, caller, generations, priority)) as messages:
         async for generation, message in messages:
             if first:
                 FIRST_TOKEN_SECONDS.labels(target.model).observe(time.monotonic() - started)
@@ -96,7 +96,7 @@ async def run(
 
 
 async def _merge(
-    upstream: Upstream,
+    replicas: Replicas,
     target: Target,
     caller: Caller,
     generations: Sequence[Generation],
@@ -105,7 +105,7 @@ async def _merge(
     if len(generations) == 1:
         (only,) = generations
         request = _request(only, target, caller, priority)
-        async with aclosing(upstream.generate(target, request, prefix_of(only.prompt))) as messages:
+        async with aclosing(replicas.generate(target, request, prefix_of(only.prompt))) as messages:
             async for message in messages:
                 yield only, message
         return
@@ -116,7 +116,7 @@ async def _merge(
         request = _request(generation, target, caller, priority)
         prefix = prefix_of(generation.prompt)
         try:
-            async with aclosing(upstream.generate(target, request, prefix)) as messages:
+            async with aclosing(replicas.generate(target, request, prefix)) as messages:
                 async for message in messages:
                     await queue.put((generation, message))
             await queue.put((generation, None))

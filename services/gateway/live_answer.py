@@ -34,9 +34,10 @@ DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": still here\n\n"
 
 
-def event(value: Any, name: str = "") -> bytes:
+def event(value: Any, name: str = "", event_id: str = "") -> bytes:
     """One server-sent event with a JSON value."""
-    head = f"event: {name}\n" if name else ""
+    head = f"id: {event_id}\n" if event_id else ""
+    head += f"event: {name}\n" if name else ""
     return f"{head}data: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
 
 
@@ -61,10 +62,14 @@ Work = Callable[[Sending, Scope, Receive], Awaitable[None]]
 
 
 class LiveAnswer(Response):
-    """Runs `work` until it is done or the client is gone."""
+    """Runs `work` until it is done or the client is gone.
 
-    def __init__(self, request: Request, work: Work) -> None:
+    `error_event` names the event that tells an error after the first byte.
+    """
+
+    def __init__(self, request: Request, work: Work, error_event: str = "") -> None:
         self.background = None
+        self._error_event = error_event
         self._work = work
         self._state = state_of(request)
         self._user_agent = request.headers.get("user-agent", "")
@@ -109,7 +114,7 @@ class LiveAnswer(Response):
             answer = problem_answer(error, caps_version, self._user_agent)
             await answer(scope, receive, sending)
             return
-        await sending.body(event(problem(error, caps_version)), more=False)
+        await sending.body(event(problem(error, caps_version), self._error_event), more=False)
 
 
 async def _gone(receive: Receive) -> None:
@@ -127,7 +132,9 @@ def json_answer(request: Request, make: Callable[[], Awaitable[Any]]) -> LiveAns
     return LiveAnswer(request, work)
 
 
-def event_answer(request: Request, make: Callable[[], AsyncGenerator[bytes]]) -> LiveAnswer:
+def event_answer(
+    request: Request, make: Callable[[], AsyncGenerator[bytes]], error_event: str = ""
+) -> LiveAnswer:
     """The events of `make`. Nothing is sent before the first: what fails early has its status."""
 
     async def work(send: Sending, scope: Scope, receive: Receive) -> None:
@@ -139,4 +146,4 @@ def event_answer(request: Request, make: Callable[[], AsyncGenerator[bytes]]) ->
                 await send.body(data, more=True)
         await send.body(b"", more=False)
 
-    return LiveAnswer(request, work)
+    return LiveAnswer(request, work, error_event)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from services.cluster.pb.v1 import replica_pb2 as pb
+from services.gateway.generation import Usage
+from services.gateway.live_answer import DONE, event
 from services.gateway.routing import Target
 
 _REASONS = {
@@ -48,6 +51,19 @@ class Envelope:
             **more,
             "caps_version": self.caps_version,
         }
+
+
+async def chunks(
+    envelope: Envelope, choices: AsyncGenerator[dict[str, Any]], usage: Usage, with_usage: bool
+) -> AsyncGenerator[bytes]:
+    """A streamed answer: an event for each choice, then the usage if it is wanted, then the end."""
+    more = {"usage": None} if with_usage else {}
+    async with aclosing(choices) as found:
+        async for choice in found:
+            yield event(envelope.wrap([choice], **more))
+    if with_usage:
+        yield event(envelope.wrap([], usage=usage.as_dict()))
+    yield DONE
 
 
 def completion_logprobs(

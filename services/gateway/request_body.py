@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from fastapi import Header
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
@@ -15,6 +16,10 @@ from services.cluster.errors import BadRequest
 _MAX_PROBLEMS = 5
 
 M = TypeVar("M", bound=BaseModel)
+
+IdempotencyKey = Annotated[
+    str, Header(max_length=64, description="The same key again answers the same thing.")
+]
 
 
 async def read(request: Request) -> bytes:
@@ -48,6 +53,14 @@ def parse(kind: type[M], values: dict[str, Any]) -> M:
 
 async def read_json(request: Request, kind: type[M]) -> M:
     return parse(kind, decode(await read(request)))
+
+
+def changes_in(body: BaseModel) -> dict[str, Any]:
+    """What is to be changed, by field. Raises BadRequest for nothing."""
+    changes = body.model_dump(exclude_none=True)
+    if not changes:
+        raise BadRequest(f"Name what to change: {', '.join(type(body).model_fields)}.")
+    return changes
 
 
 def explain(problems: Iterable[Mapping[str, Any]]) -> str:

@@ -12,6 +12,9 @@ MIB = 1024**2
 class GatewaySettings(ClusterSettings):
     host: str = Field("127.0.0.1", description="Address that HTTP clients reach the gateway at.")
     port: int = Field(8008, ge=1, le=65535, description="Port that HTTP clients reach it at.")
+    public_url: str = Field(
+        "", description="URL that people open, when it is another than that of host and port."
+    )
     open_completions: bool = Field(
         False, description="Answers completions and chat without a token, as on a trusted network."
     )
@@ -25,6 +28,7 @@ class GatewaySettings(ClusterSettings):
         4 * MIB, ge=1024, description="Longest request body, but for uploads."
     )
     max_adapter_bytes: int = Field(2048 * MIB, ge=1024, description="Longest upload of an adapter.")
+    max_upload_bytes: int = Field(4096 * MIB, ge=1024, description="Longest upload of a source.")
     body_seconds: float = Field(
         60, gt=0, description="Longest silence within the body of a request."
     )
@@ -43,3 +47,9 @@ class GatewaySettings(ClusterSettings):
     adapter_wait_seconds: float = Field(
         60, gt=0, le=120, description="Longest wait for replicas to load or unload an adapter."
     )
+
+    @property
+    def url(self) -> str:
+        """Where people reach the gateway, without a slash at the end."""
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host
+        return self.public_url.rstrip("/") or f"http://{host}:{self.port}"

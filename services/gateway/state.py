@@ -12,7 +12,6 @@ import httpx
 from starlette.requests import HTTPConnection
 
 from services.cluster.devices import Devices
-from services.cluster.errors import Unavailable
 from services.cluster.identity import Identity
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.registry_cache import RegistryCache
@@ -21,7 +20,9 @@ from services.cluster.tasks import end
 from services.cluster.token_table import TokenTable
 from services.gateway.sessions import Sessions
 from services.gateway.settings import GatewaySettings
-from services.gateway.upstream import Upstream
+from services.gateway.upstream.channels import Channels
+from services.gateway.upstream.replicas import Replicas
+from services.gateway.upstream.services import Services
 
 _PAGE_SECONDS = 10.0
 
@@ -37,21 +38,14 @@ class GatewayState:
     identity: Identity
     sessions: Sessions
     devices: Devices
-    upstream: Upstream
+    channels: Channels
+    replicas: Replicas
+    services: Services
     pages: httpx.AsyncClient
     tokenizers: dict[str, bytes] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     started_at: float = field(default_factory=time.time)
-
-    @property
-    def agent_address(self) -> str:
-        """Of the newest inference agent. Raises Unavailable while there is none."""
-        agents = [p for p in self.view.processes.values() if p.service == "inference"]
-        for process in sorted(agents, key=lambda process: -process.started_at):
-            if process.status == "ready":
-                return process.address
-        raise Unavailable("The inference service is not up.", retry_after_seconds=2)
 
     @property
     def view(self) -> ClusterView:
@@ -70,15 +64,18 @@ async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState
     registry = Registry(store)
     identity = Identity(store)
     await identity.ensure_admin()
+    cache, channels = RegistryCache(registry), Channels(settings)
     state = GatewayState(
         settings=settings,
         registry=registry,
-        cache=RegistryCache(registry),
+        cache=cache,
         tokens=TokenTable(store),
         identity=identity,
         sessions=Sessions(identity),
         devices=Devices(store),
-        upstream=Upstream(settings),
+        channels=channels,
+        replicas=Replicas(settings, channels),
+        services=Services(channels, lambda: cache.view),
         # Inside the cluster: no proxy of the environment stands between.
         pages=httpx.AsyncClient(trust_env=False, timeout=_PAGE_SECONDS),
     )
@@ -92,7 +89,7 @@ async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState
         await end(following)
         await state.cache.close()
         await state.tokens.close()
-        await state.upstream.close()
+        await state.channels.close()
         await state.pages.aclose()
         await store.close()
 
@@ -102,6 +99,6 @@ async def _forget_the_gone(state: GatewayState) -> None:
     while True:
         view = await state.cache.changed()
         processes = {process.address for process in view.processes.values()}
-        await state.upstream.forget_others(view.replicas.values(), processes)
+        await state.replicas.forget_others(view.replicas.values(), processes)
         for model in state.tokenizers.keys() - {r.model for r in view.replicas.values()}:
             del state.tokenizers[model]

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest_asyncio
@@ -115,15 +116,13 @@ async def serving(settings: GatewaySettings, store: Store) -> AsyncIterator[Gate
         await task
 
 
-def gateway_settings(
-    settings: ClusterSettings, *, open_completions: bool = False
-) -> GatewaySettings:
+def gateway_settings(settings: ClusterSettings, **changes: Any) -> GatewaySettings:
     return GatewaySettings(
         redis_url=settings.redis_url,
         data_dir=settings.data_dir,
         cluster_key=settings.cluster_key,
         host_id="here",
-        open_completions=open_completions,
+        **changes,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import httpx
 import pytest
@@ -10,11 +11,12 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from services.cluster.identity import Identity, Scope
+from services.cluster.records import AdapterRecord
 from services.cluster.settings import ClusterSettings
 from services.cluster.store import Keys, Store
 from services.gateway import auth
 from services.gateway.app import create_app
-from tests.gateway.conftest import EchoReplica, Gateway, gateway_settings, serving
+from tests.gateway.conftest import MODEL, EchoReplica, Gateway, gateway_settings, serving
 
 PUBLIC = {
     "/healthz",
@@ -50,6 +52,42 @@ def test_public_routes_are_the_known_ones() -> None:
         and any(dependency.call is auth.ANYBODY for dependency in route.dependant.dependencies)
     }
     assert public == PUBLIC
+
+
+def administrator_routes() -> list[tuple[str, str]]:
+    """Method and path of every one, with something for its parameters."""
+    return [
+        (method, re.sub(r"{[^}]+}", "1", route.path))
+        for route in create_app().routes
+        if isinstance(route, APIRoute)
+        and any(dependency.call is auth.ADMIN for dependency in route.dependant.dependencies)
+        for method in route.methods
+    ]
+
+
+def test_all_of_the_administration_is_for_administrators() -> None:
+    others = {
+        route.path
+        for route in create_app().routes
+        if isinstance(route, APIRoute)
+        and route.path.startswith("/api/")
+        and not any(dependency.call is auth.ADMIN for dependency in route.dependant.dependencies)
+    }
+    assert others == {
+        "/api/v1/session",
+        "/api/v1/tokens",
+        "/api/v1/tokens/{token_id}",
+        "/api/v1/openapi.json",
+    }
+
+
+async def test_a_token_of_a_plugin_administers_nothing(gateway: Gateway) -> None:
+    assert len(administrator_routes()) > 30
+    async with gateway.client() as client:
+        for method, path in administrator_routes():
+            answer = await client.request(method, path)
+            assert answer.status_code == 403, (method, path, answer.text)
+            assert "scope" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -179,3 +217,22 @@ async def test_a_record_that_cannot_be_read_harms_no_other(gateway: Gateway, sto
         place = f"/api/v1/tokens/{made['token_id']}"
         assert (await client.delete(place)).status_code == 204
         assert (await client.get("/v1/models", headers=shown)).status_code == 401
+
+
+async def test_who_is_in_no_team_is_in_the_default_one(
+    gateway: Gateway, replica: EchoReplica
+) -> None:
+    """What a project of theirs has made is offered to them, and not what another team's has."""
+    adapters = [
+        AdapterRecord(adapter_id=team, model=MODEL, name=team, team_id=team, rank=8, created_at=1)
+        for team in (auth.DEFAULT_TEAM, "other")
+    ]
+    for adapter in adapters:
+        await gateway.state.registry.put_adapter(adapter)
+    loaded = {"loaded_adapter_ids": tuple(adapter.adapter_id for adapter in adapters)}
+    await gateway.state.registry.put_replica(replica.state.record().model_copy(update=loaded))
+    await gateway.state.cache.refresh()
+    async with gateway.client() as client:
+        listed = (await client.get("/v1/models")).json()["data"]
+    names = [model["id"] for model in listed]
+    assert names == [MODEL, f"{MODEL}:auto", f"{MODEL}:{auth.DEFAULT_TEAM}"]

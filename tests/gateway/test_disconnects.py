@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -61,75 +61,59 @@ async def test_a_closed_chat_aborts(gateway: Gateway, replica: EchoReplica) -> N
     await until(lambda: len(replica.engine.aborted) == 1)
 
 
-async def test_an_engine_that_dies_ends_the_stream_with_an_error(
-    gateway: Gateway, replica: EchoReplica
-) -> None:
-    body = {"prompt": "abc", "max_tokens": 4000, "stream": True}
-    lines: list[str] = []
+async def streamed(
+    gateway: Gateway, at_third: Callable[[], Awaitable[object]], max_tokens: int = 4000
+) -> list[str]:
+    """The data of a completion's events; `at_third` is awaited when three have come."""
+    body = {"prompt": "abc", "max_tokens": max_tokens, "stream": True}
+    found: list[str] = []
     async with (
         gateway.client() as client,
         client.stream("POST", "/v1/completions", json=body) as answer,
     ):
         async for line in answer.aiter_lines():
             if line.startswith("data: "):
-                lines.append(line[6:])
-            if len(lines) == 3:
-                replica.engine.die()
-    assert "[DONE]" not in lines
-    assert json.loads(lines[-1])["error"]["code"] == "engine_unavailable"
-    assert json.loads(lines[-1])["detail"]
+                found.append(line[6:])
+                if len(found) == 3:
+                    await at_third()
+    return found
+
+
+async def test_an_engine_that_dies_ends_the_stream_with_an_error(
+    gateway: Gateway, replica: EchoReplica
+) -> None:
+    async def die() -> None:
+        replica.engine.die()
+
+    told = await streamed(gateway, die)
+    assert "[DONE]" not in told
+    assert json.loads(told[-1])["error"]["code"] == "engine_unavailable"
+    assert json.loads(told[-1])["detail"]
 
 
 async def test_a_replica_that_is_stopped_ends_the_stream_with_an_error(
     gateway: Gateway, replica: EchoReplica
 ) -> None:
-    body = {"prompt": "abc", "max_tokens": 4000, "stream": True}
-    lines: list[str] = []
     generations = replica.state.generations
     assert generations is not None
-    async with (
-        gateway.client() as client,
-        client.stream("POST", "/v1/completions", json=body) as answer,
-    ):
-        async for line in answer.aiter_lines():
-            if line.startswith("data: "):
-                lines.append(line[6:])
-            if len(lines) == 3:
-                await generations.drain(0)
-    assert json.loads(lines[-1])["error"]["code"] == "engine_unavailable"
+    told = await streamed(gateway, lambda: generations.drain(0))
+    assert json.loads(told[-1])["error"]["code"] == "engine_unavailable"
 
 
 async def test_a_replica_that_is_forgotten_goes_on_answering(
     gateway: Gateway, replica: EchoReplica
 ) -> None:
     """Its record expires when it is silent for too long; what it has begun may still come."""
-    body = {"prompt": "abc", "max_tokens": 200, "stream": True}
-    lines: list[str] = []
-    async with (
-        gateway.client() as client,
-        client.stream("POST", "/v1/completions", json=body) as answer,
-    ):
-        async for line in answer.aiter_lines():
-            if line.startswith("data: "):
-                lines.append(line[6:])
-            if len(lines) == 3:
-                await gateway.state.registry.remove_replica(replica.state.replica_id)
-                await gateway.state.cache.refresh()
-    assert lines[-1] == "[DONE]"
+
+    async def forget() -> None:
+        await gateway.state.registry.remove_replica(replica.state.replica_id)
+        await gateway.state.cache.refresh()
+
+    assert (await streamed(gateway, forget, max_tokens=200))[-1] == "[DONE]"
 
 
 async def test_a_channel_that_is_closed_under_an_answer_ends_it_with_an_error(
     gateway: Gateway, replica: EchoReplica
 ) -> None:
-    body = {"prompt": "abc", "max_tokens": 4000, "stream": True}
-    lines: list[str] = []
-    async with (
-        gateway.client() as client,
-        client.stream("POST", "/v1/completions", json=body) as answer,
-    ):
-        async for line in answer.aiter_lines():
-            if line.startswith("data: "):
-                lines.append(line[6:])
-            if len(lines) == 3:
-                await gateway.state.upstream.close()
-    assert json.loads(lines[-1])["error"]["code"] == "engine_unavailable"
+    told = await streamed(gateway, gateway.state.channels.close)
+    assert json.loads(told[-1])["error"]["code"] == "engine_unavailable"

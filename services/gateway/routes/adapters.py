@@ -106,7 +106,7 @@ async def _publish(
         created_at=time.time(),
     )
     manifest = await asyncio.to_thread(_manifest, record, files)
-    await state.upstream.put_artifact(state.agent_address, _parts(manifest, files))
+    await state.services.put_artifact(_parts(manifest, files))
     await state.registry.put_adapter(record)
     await state.cache.refresh()
     return AdapterView.of(record)
@@ -126,7 +126,7 @@ async def withdraw_adapter(request: Request, adapter_id: str, caller: Administra
     if not await state.registry.delete_adapter(adapter_id):
         raise NotFound(f"There is no adapter {adapter_id[:100]}.")
     await state.cache.refresh()
-    await state.upstream.delete_artifact(state.agent_address, pb.ARTIFACT_KIND_ADAPTER, adapter_id)
+    await state.services.delete_artifact(pb.ARTIFACT_KIND_ADAPTER, adapter_id)
 
 
 def rank_of(config_json: bytes) -> int:

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.gateway.auth import COMPLETIONS, Caller
 from services.gateway.generation import CHAT_PRIORITY, Generation, Usage, run, spread
-from services.gateway.live_answer import DONE, event, event_answer, json_answer
-from services.gateway.openai_answers import Envelope, chat_logprobs, finish_reason
+from services.gateway.live_answer import event_answer, json_answer
+from services.gateway.openai_answers import Envelope, chat_logprobs, chunks, finish_reason
 from services.gateway.openai_requests import ChatRequest
 from services.gateway.request_body import read_json
 from services.gateway.routing import resolve
@@ -106,9 +106,11 @@ class ChatAnswer:
             usage=self._usage.as_dict(),
         )
 
-    async def events(self) -> AsyncGenerator[bytes]:
-        wants_usage = self._body.stream_options.include_usage
-        more = {"usage": None} if wants_usage else {}
+    def events(self) -> AsyncGenerator[bytes]:
+        with_usage = self._body.stream_options.include_usage
+        return chunks(self._envelope, self._deltas(), self._usage, with_usage)
+
+    async def _deltas(self) -> AsyncGenerator[dict[str, Any]]:
         begun: set[int] = set()
         async with aclosing(self._messages()) as messages:
             async for generation, message in messages:
@@ -118,20 +120,16 @@ class ChatAnswer:
                     delta = {"role": "assistant", "content": "", **delta}
                 reason = finish_reason(message)
                 if delta or reason:
-                    choice = {
+                    yield {
                         "index": generation.index,
                         "delta": delta,
                         "logprobs": self._logprobs(message.logprobs),
                         "finish_reason": reason,
                     }
-                    yield event(self._envelope.wrap([choice], **more))
-        if wants_usage:
-            yield event(self._envelope.wrap([], usage=self._usage.as_dict()))
-        yield DONE
 
     async def _messages(self) -> AsyncGenerator[tuple[Generation, pb.GenerateResponse]]:
         messages = run(
-            self._state.upstream, self._target, self._caller, self._generations, CHAT_PRIORITY
+            self._state.replicas, self._target, self._caller, self._generations, CHAT_PRIORITY
         )
         async with aclosing(messages):
             async for generation, message in messages:

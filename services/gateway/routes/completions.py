@@ -14,8 +14,13 @@ from starlette.responses import Response
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.gateway.auth import COMPLETIONS, Caller
 from services.gateway.generation import COMPLETION_PRIORITY, Generation, Usage, run, spread
-from services.gateway.live_answer import DONE, event, event_answer, json_answer
-from services.gateway.openai_answers import Envelope, completion_logprobs, finish_reason
+from services.gateway.live_answer import event_answer, json_answer
+from services.gateway.openai_answers import (
+    Envelope,
+    chunks,
+    completion_logprobs,
+    finish_reason,
+)
 from services.gateway.openai_requests import CompletionRequest
 from services.gateway.request_body import read_json
 from services.gateway.routing import Target, resolve
@@ -79,24 +84,22 @@ class Completion:
             usage=self._usage.as_dict(),
         )
 
-    async def events(self) -> AsyncGenerator[bytes]:
-        wants_usage = self._body.stream_options.include_usage
-        more = {"usage": None} if wants_usage else {}
+    def events(self) -> AsyncGenerator[bytes]:
+        with_usage = self._body.stream_options.include_usage
+        return chunks(self._envelope, self._deltas(), self._usage, with_usage)
+
+    async def _deltas(self) -> AsyncGenerator[dict[str, Any]]:
         num_chars = [0] * len(self._generations)
         async with aclosing(self._pieces()) as pieces:
             async for generation, piece in pieces:
                 offset = num_chars[generation.index]
                 num_chars[generation.index] += len(piece.text)
-                choice = {
+                yield {
                     "index": generation.index,
                     "text": piece.text,
                     "logprobs": self._logprobs(piece.positions, offset),
                     "finish_reason": piece.reason,
                 }
-                yield event(self._envelope.wrap([choice], **more))
-        if wants_usage:
-            yield event(self._envelope.wrap([], usage=self._usage.as_dict()))
-        yield DONE
 
     def _sampling(self) -> pb.SamplingParameters:
         body = self._body
@@ -111,7 +114,7 @@ class Completion:
         echoed: set[int] = set()
         only_echo = self._body.num_new_tokens == 0
         messages = run(
-            self._state.upstream,
+            self._state.replicas,
             self._target,
             self._caller,
             self._generations,
@@ -152,5 +155,5 @@ class _Piece:
 
 async def _text_of(state: GatewayState, target: Target, prompt: pb.Prompt) -> str:
     if prompt.HasField("tokens"):
-        return await state.upstream.text_of(target, prompt.tokens.ids)
+        return await state.replicas.text_of(target, prompt.tokens.ids)
     return prompt.text

@@ -11,7 +11,7 @@ from services.cluster.errors import NotFound
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.gateway.auth import ADMIN, Caller
 from services.gateway.state import GatewayState, state_of
-from services.gateway.upstream import answered
+from services.gateway.upstream.calls import ANSWER_SECONDS, answered
 from services.gateway.views import DeploymentView, by_age
 
 router = APIRouter(prefix="/api/v1/deployments", tags=["deployments"])
@@ -31,8 +31,9 @@ async def load_adapter(
 ) -> DeploymentView:
     """Answers when every ready replica has it loaded, while they go on serving."""
     state = state_of(request)
-    agent = state.upstream.agent(state.agent_address)
-    await answered(agent.AddDeploymentAdapter(_change(state, deployment_id, adapter_id)))
+    agent = await state.services.agent()
+    change = _change(state, deployment_id, adapter_id)
+    await answered(agent.AddDeploymentAdapter(change), change.wait_seconds + ANSWER_SECONDS)
     return await _shown(state, deployment_id)
 
 
@@ -42,8 +43,9 @@ async def unload_adapter(
 ) -> DeploymentView:
     """Answers when no ready replica has it any more; what uses it is finished first."""
     state = state_of(request)
-    agent = state.upstream.agent(state.agent_address)
-    await answered(agent.RemoveDeploymentAdapter(_change(state, deployment_id, adapter_id)))
+    agent = await state.services.agent()
+    change = _change(state, deployment_id, adapter_id)
+    await answered(agent.RemoveDeploymentAdapter(change), change.wait_seconds + ANSWER_SECONDS)
     return await _shown(state, deployment_id)
 
 

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from services.cluster.errors import NotFound
 from services.gateway.auth import ANYBODY, Caller
 from services.gateway.state import GatewayState, state_of
+from services.gateway.upstream.services import ready_processes
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -64,10 +65,8 @@ def _forwarded(state: GatewayState, request: Request, address: str) -> httpx.Req
 
 
 def webui_addresses(state: GatewayState) -> list[str]:
-    """HOST:PORT, the newest first: the record of one that was killed stays for some seconds."""
-    found = [p for p in state.view.processes.values() if p.service == "webui"]
-    newest_first = sorted(found, key=lambda process: -process.started_at)
-    return [process.http_address for process in newest_first if process.status == "ready"]
+    """HOST:PORT, the newest first."""
+    return [process.http_address for process in ready_processes(state.view, "webui")]
 
 
 async def _body(answer: httpx.Response) -> AsyncGenerator[bytes]:

@@ -44,7 +44,7 @@ async def tokenizer(
     for replica in state.view.replicas.values():
         if tokenizer_name(replica.model) == wanted and replica.phase is ReplicaPhase.READY:
             if replica.model not in state.tokenizers:
-                state.tokenizers[replica.model] = await state.upstream.tokenizer(replica)
+                state.tokenizers[replica.model] = await state.replicas.tokenizer(replica)
             return Response(state.tokenizers[replica.model], media_type="application/json")
     raise NotFound(f"No model {name[:200]!r} is being served, so there is no tokenizer for it.")
 

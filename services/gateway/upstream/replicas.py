@@ -1,4 +1,4 @@
-"""The processes that the gateway dials: replicas and agents, over channels that stay open."""
+"""The replicas: which one answers, and what each has outstanding from this gateway."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import aclosing
-from typing import TypeVar
 
 import grpc
 import grpc.aio
 
 from services.cluster.errors import DeadlineExceeded, EngineUnavailable, HearthError, Overloaded
-from services.cluster.pb.v1 import artifacts_pb2 as artifacts
-from services.cluster.pb.v1 import artifacts_pb2_grpc, inference_pb2_grpc
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.pb.v1 import replica_pb2_grpc as rpc
 from services.cluster.records import ReplicaRecord
-from services.cluster.rpc import open_channel, translate_rpc_error
+from services.cluster.rpc import translate_rpc_error
 from services.gateway.metrics import OPEN_GENERATIONS
 from services.gateway.routing import Target, choose
 from services.gateway.settings import GatewaySettings
+from services.gateway.upstream.calls import is_cancelled
+from services.gateway.upstream.channels import Channels
 
 log = logging.getLogger(__name__)
 
@@ -31,22 +30,14 @@ _SHORT_CALL_SECONDS = 30.0
 # A replica that did not answer gets no request for so long, unless there is no other.
 _SUSPECT_SECONDS = 3.0
 
-T = TypeVar("T")
 
-
-class Upstream:
-    """Counts what each replica has outstanding from this gateway."""
-
-    def __init__(self, settings: GatewaySettings) -> None:
+class Replicas:
+    def __init__(self, settings: GatewaySettings, channels: Channels) -> None:
         self._settings = settings
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._channels = channels
         self._outstanding: Counter[str] = Counter()
         self._addresses: dict[str, str] = {}
         self._suspect_until: dict[str, float] = {}
-
-    async def close(self) -> None:
-        for channel in self._channels.values():
-            await channel.close()
 
     async def forget_others(
         self, replicas: Iterable[ReplicaRecord], processes: Collection[str]
@@ -60,31 +51,7 @@ class Upstream:
             if not self._outstanding[replica_id]:
                 del self._addresses[replica_id], self._outstanding[replica_id]
                 self._suspect_until.pop(replica_id, None)
-        used = {*processes, *self._addresses.values()}
-        for address in self._channels.keys() - used:
-            await self._channels.pop(address).close()
-
-    def agent(self, address: str) -> inference_pb2_grpc.InferenceAsyncStub:
-        stub: inference_pb2_grpc.InferenceAsyncStub
-        stub = inference_pb2_grpc.InferenceStub(self._channel(address))
-        return stub
-
-    async def put_artifact(
-        self, address: str, parts: Iterable[artifacts.PutArtifactRequest]
-    ) -> artifacts.ArtifactManifest:
-        """Stores an artifact with the agent at `address`. Raises what the agent raised."""
-        stub: artifacts_pb2_grpc.ArtifactsAsyncStub
-        stub = artifacts_pb2_grpc.ArtifactsStub(self._channel(address))
-        return await answered(stub.PutArtifact(_in_threads(parts)))
-
-    async def delete_artifact(
-        self, address: str, kind: artifacts.ArtifactKind.ValueType, artifact_id: str
-    ) -> None:
-        """At the agent at `address`. Raises what the agent raised."""
-        stub: artifacts_pb2_grpc.ArtifactsAsyncStub
-        stub = artifacts_pb2_grpc.ArtifactsStub(self._channel(address))
-        request = artifacts.DeleteArtifactRequest(kind=kind, artifact_id=artifact_id)
-        await answered(stub.DeleteArtifact(request))
+        await self._channels.close_others({*processes, *self._addresses.values()})
 
     async def generate(
         self, target: Target, request: pb.GenerateRequest, prefix: bytes
@@ -138,13 +105,8 @@ class Upstream:
 
     def _replica(self, replica: ReplicaRecord) -> rpc.ReplicaAsyncStub:
         self._addresses[replica.replica_id] = replica.address
-        stub: rpc.ReplicaAsyncStub = rpc.ReplicaStub(self._channel(replica.address))
+        stub: rpc.ReplicaAsyncStub = rpc.ReplicaStub(self._channels.to(replica.address))
         return stub
-
-    def _channel(self, address: str) -> grpc.aio.Channel:
-        if address not in self._channels:
-            self._channels[address] = open_channel(address, self._settings)
-        return self._channels[address]
 
     async def _once(
         self, replica: ReplicaRecord, request: pb.GenerateRequest
@@ -186,26 +148,10 @@ class Upstream:
                 f"The engine gave no {which} token within {seconds:g} s."
             ) from None
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if is_cancelled():
                 raise
             raise EngineUnavailable(_ENDED) from None  # the channel was closed under the call
         return message if isinstance(message, pb.GenerateResponse) else None
-
-
-async def answered(call: Awaitable[T]) -> T:
-    """The answer of a unary RPC. Raises what the peer raised."""
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise translate_rpc_error(error) from None
-
-
-async def _in_threads(parts: Iterable[T]) -> AsyncGenerator[T]:
-    """An iterator that reads files, one step at a time outside the event loop."""
-    iterator, end = iter(parts), object()
-    while (part := await asyncio.to_thread(next, iterator, end)) is not end:
-        yield part  # type: ignore[misc]  # `end` is no part
 
 
 def _explained(
