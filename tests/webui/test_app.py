@@ -32,7 +32,9 @@ async def client(dist: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize("path", ["/", "/sign-in", "/playground", "/projects/7/scans/latest"])
+@pytest.mark.parametrize(
+    "path", ["/", "/sign-in", "/playground", "/sources", "/finetune", "/projects/7/scans/latest"]
+)
 async def test_every_page_is_the_application(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert (answer.status_code, answer.text) == (200, INDEX)

@@ -1,4 +1,11 @@
-import { type Icon, IconCode, IconKey, IconLayoutDashboard } from "@tabler/icons-react";
+import {
+  type Icon,
+  IconAdjustmentsSpark,
+  IconCode,
+  IconFolders,
+  IconKey,
+  IconLayoutDashboard,
+} from "@tabler/icons-react";
 import { type ComponentType, lazy } from "react";
 
 type Load = () => Promise<{ default: ComponentType }>;
@@ -23,6 +30,13 @@ const entry = (path: string, label: string, icon: Icon, load: Load): PageEntry =
 export const pages: readonly PageEntry[] = [
   entry("/", "Overview", IconLayoutDashboard, () => import("./pages/overview/OverviewPage")),
   entry("/playground", "Playground", IconCode, () => import("./pages/playground/PlaygroundPage")),
+  entry("/sources", "Sources", IconFolders, () => import("./pages/sources/SourcesPage")),
+  entry(
+    "/finetune",
+    "Fine-tune",
+    IconAdjustmentsSpark,
+    () => import("./pages/finetune/FinetunePage"),
+  ),
   entry("/tokens", "IDE tokens", IconKey, () => import("./pages/tokens/TokensPage")),
 ];
 

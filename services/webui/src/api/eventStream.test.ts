@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { eventData } from "./eventStream";
+import { eventData, serverEvents } from "./eventStream";
 
 const bytes = new TextEncoder();
 
@@ -21,6 +21,20 @@ async function all(body: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<strin
   }
   return found;
 }
+
+describe("serverEvents", () => {
+  it("gives name and id of each event, and passes over one without data", async () => {
+    const found = [];
+    const text = "event: run\nid: 7\ndata: one\n\nevent: run\nid: 8\n\ndata: two\n\n";
+    for await (const event of serverEvents(stream(text))) {
+      found.push(event);
+    }
+    expect(found).toEqual([
+      { name: "run", id: "7", data: "one" },
+      { name: "", id: "", data: "two" },
+    ]);
+  });
+});
 
 describe("eventData", () => {
   it("gives the data of each event, and passes over comments and other fields", async () => {

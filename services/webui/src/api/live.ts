@@ -1,17 +1,14 @@
 import type { Query } from "@tanstack/react-query";
 import { createContext, useEffect, useState } from "react";
+import { BackOff } from "./backOff";
 import { queryClient } from "./client";
 import { type ClusterState, clusterQuery, sessionQuery } from "./queries";
+import { whileVisible } from "./whileVisible";
 
 export type LiveStatus = "connecting" | "live" | "reconnecting";
 
 /** Given by the shell: whether what the cache says is what the server says now. */
 export const LiveContext = createContext<LiveStatus>("connecting");
-
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 8_000;
-// A browser allows six connections to a server: pages that nobody looks at must not hold them.
-const HIDDEN_MS = 30_000;
 
 /**
  * Keeps one subscription to the cluster's events and puts each state into the query cache.
@@ -26,16 +23,16 @@ export function useLiveCluster(): LiveStatus {
 const isNoClusterState = (query: Query) => query.queryKey[0] !== clusterQuery.queryKey[0];
 
 function subscribe(report: (status: LiveStatus) => void): () => void {
+  const backOff = new BackOff();
   let source: EventSource | null = null;
   let timer: number | undefined;
-  let pauseMs = FIRST_PAUSE_MS;
   let wasCut = false;
 
   function open() {
     close();
     source = new EventSource("/api/v1/events");
     source.addEventListener("cluster", (event: MessageEvent<string>) => {
-      pauseMs = FIRST_PAUSE_MS;
+      backOff.reset();
       report("live");
       queryClient.setQueryData(clusterQuery.queryKey, JSON.parse(event.data) as ClusterState);
       if (wasCut) {
@@ -48,8 +45,7 @@ function subscribe(report: (status: LiveStatus) => void): () => void {
       wasCut = true;
       report("reconnecting");
       close();
-      timer = window.setTimeout(open, pauseMs);
-      pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+      timer = window.setTimeout(open, backOff.next());
       // An EventSource does not tell why it failed: this does when the session has ended.
       void queryClient
         .fetchQuery({ ...sessionQuery, retry: false, staleTime: 0 })
@@ -63,23 +59,5 @@ function subscribe(report: (status: LiveStatus) => void): () => void {
     source = null;
   }
 
-  function followVisibility() {
-    if (document.hidden) {
-      window.clearTimeout(timer);
-      timer = window.setTimeout(close, HIDDEN_MS);
-    } else if (source === null) {
-      open();
-    } else {
-      window.clearTimeout(timer);
-    }
-  }
-
-  open();
-  document.addEventListener("visibilitychange", followVisibility);
-  window.addEventListener("online", open);
-  return () => {
-    close();
-    document.removeEventListener("visibilitychange", followVisibility);
-    window.removeEventListener("online", open);
-  };
+  return whileVisible(open, close);
 }

@@ -7,9 +7,16 @@ const COLOURS: Record<string, MantineColor> = {
   draining: "yellow",
   degraded: "yellow",
   failed: "red",
+  running: "blue",
+  sending: "blue",
+  fetching: "blue",
+  checking: "blue",
+  succeeded: "teal",
 };
 
-/** The phase of a deployment or replica, or the status of a process. */
+const BUSY = new Set(["starting", "running", "sending", "fetching", "checking"]);
+
+/** The phase of a deployment, replica or source, or the status of a process or job. */
 export function PhaseBadge({ phase }: { phase: string }) {
   const colour = COLOURS[phase] ?? "gray";
   return (
@@ -17,7 +24,7 @@ export function PhaseBadge({ phase }: { phase: string }) {
       color={colour}
       variant="light"
       tt="none"
-      leftSection={phase === "starting" ? <Loader size={10} color="currentColor" /> : null}
+      leftSection={BUSY.has(phase) ? <Loader size={10} color="currentColor" /> : null}
       miw="fit-content"
     >
       {phase}

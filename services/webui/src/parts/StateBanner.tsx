@@ -1,7 +1,7 @@
 import { Group, Progress, Text, ThemeIcon, Title } from "@mantine/core";
 import type { ReactNode } from "react";
-import { Row } from "../../parts/Row";
-import { Surface } from "../../parts/Surface";
+import { Row } from "./Row";
+import { Surface } from "./Surface";
 
 interface StateBannerProps {
   colour: string;

@@ -14,6 +14,14 @@ export function bytes(count: number): string {
 
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 const whole = new Intl.NumberFormat("en");
+const moments = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+const recent = new Intl.DateTimeFormat("en", {
+  month: "short",
+  day: "numeric",
+  hour: "numeric",
+  minute: "2-digit",
+});
+const HALF_YEAR_SECONDS = 183 * 86_400;
 const date = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
 
 /** Such as "6.8M". */
@@ -24,6 +32,45 @@ export const integer = (count: number) => whole.format(count);
 
 /** Such as "Nov 24, 2026". */
 export const day = (unixSeconds: number) => date.format(unixSeconds * 1000);
+
+/** Such as "Nov 24, 4:05 PM", with the year where it is needed. */
+export function moment(unixSeconds: number, now = Date.now() / 1000): string {
+  const isRecent = Math.abs(now - unixSeconds) < HALF_YEAR_SECONDS;
+  return (isRecent ? recent : moments).format(unixSeconds * 1000);
+}
+
+/** A share of 0 to 1, such as "12 %", "0.3 %", "<0.1 %". */
+export function percent(share: number): string {
+  const value = 100 * share;
+  if (value > 0 && value < 0.1) {
+    return "<0.1 %";
+  }
+  return `${Number(value.toFixed(value >= 10 || Number.isInteger(value) ? 0 : 1))} %`;
+}
+
+/** A loss in nats per token, with digits enough to tell two apart. */
+export const loss = (value: number) => value.toFixed(3);
+
+/** With its sign, such as "+0.024" or "−0.100". */
+export const signed = (value: number, digits = 3) =>
+  `${value > 0 ? "+" : value < 0 ? "−" : "±"}${Math.abs(value).toFixed(digits)}`;
+
+/** A number as short as it can be said: 0.0003 as "3e-4", 2048 as "2,048". */
+export function short(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && size < 0.001) {
+    return value.toExponential().replace("e+", "e");
+  }
+  return new Intl.NumberFormat("en", { maximumSignificantDigits: size >= 1000 ? 15 : 4 }).format(
+    value,
+  );
+}
+
+/** "lr_decay_steps" as "Lr decay steps". */
+export function inWords(name: string): string {
+  const words = name.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
 
 export const plural = (count: number, one: string, many = `${one}s`) =>
   `${integer(count)} ${count === 1 ? one : many}`;

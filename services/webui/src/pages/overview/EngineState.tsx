@@ -10,7 +10,7 @@ import { Link } from "wouter";
 import { LiveContext } from "../../api/live";
 import type { ClusterState, Deployment } from "../../api/queries";
 import { deploymentsIn, isDoing, isWaiting } from "../../parts/readiness";
-import { StateBanner } from "./StateBanner";
+import { StateBanner } from "../../parts/StateBanner";
 
 const names = (deployments: Deployment[]) =>
   [...new Set(deployments.map((deployment) => deployment.model))].join(", ");

@@ -1,5 +1,6 @@
 import { Stack, Tabs, Text } from "@mantine/core";
 import { CodeBlock } from "../../parts/CodeBlock";
+import { curlCompletion } from "../../parts/curl";
 import { Row } from "../../parts/Row";
 import { Surface } from "../../parts/Surface";
 
@@ -14,12 +15,6 @@ interface Client {
   name: string;
   steps: Step[];
 }
-
-const shellLine = (server: string, token: string, body: string) =>
-  `curl -N ${server}/v1/completions \\
-  -H 'Authorization: Bearer ${token}' \\
-  -H 'Content-Type: application/json' \\
-  -d '${body}'`;
 
 function clientsOf(server: string, token: string): Client[] {
   const key = { words: "Paste the token as the API key:", text: token, label: "the API key" };
@@ -52,7 +47,7 @@ function clientsOf(server: string, token: string): Client[] {
       steps: [
         {
           words: "A completion, streamed:",
-          text: shellLine(
+          text: curlCompletion(
             server,
             token,
             '{"prompt": "import os\\n\\ndef ", "max_tokens": 32, "stream": true}',
@@ -61,7 +56,7 @@ function clientsOf(server: string, token: string): Client[] {
         },
         {
           words: "Fill in the middle, between a prompt and a suffix:",
-          text: shellLine(
+          text: curlCompletion(
             server,
             token,
             '{"prompt": "def add(a, b):\\n    ", "suffix": "\\n\\nadd(1, 2)\\n", "max_tokens": 32}',

@@ -1,36 +1,26 @@
-import { Button, Group, Modal, Stack, Text } from "@mantine/core";
+import { Text } from "@mantine/core";
 import { type Token, useRevokeToken } from "../../api/queries";
-import { ProblemAlert } from "../../parts/ProblemAlert";
+import { Confirm } from "../../parts/Confirm";
 
 export function RevokeToken({ token, onClose }: { token: Token | null; onClose: () => void }) {
   const revoke = useRevokeToken();
   return (
-    <Modal
+    <Confirm
       opened={token !== null}
-      onClose={onClose}
-      onExitTransitionEnd={revoke.reset}
       title={`Revoke ${token?.name ?? ""}?`}
-      closeButtonProps={{ "aria-label": "Close" }}
+      verb="Revoke"
+      keep="Keep it"
+      failure="It was not revoked"
+      isPending={revoke.isPending}
+      error={revoke.error}
+      onConfirm={() => token && revoke.mutate(token.token_id, { onSuccess: onClose })}
+      onClose={onClose}
+      onClosed={revoke.reset}
     >
-      <Stack>
-        <Text>
-          Whatever uses this token is refused within a second. It can not be brought back: create a
-          new one instead.
-        </Text>
-        {revoke.isError && <ProblemAlert title="It was not revoked" error={revoke.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose} data-autofocus>
-            Keep it
-          </Button>
-          <Button
-            color="red.9"
-            loading={revoke.isPending}
-            onClick={() => token && revoke.mutate(token.token_id, { onSuccess: onClose })}
-          >
-            Revoke
-          </Button>
-        </Group>
-      </Stack>
-    </Modal>
+      <Text>
+        Whatever uses this token is refused within a second. It can not be brought back: create a
+        new one instead.
+      </Text>
+    </Confirm>
   );
 }

@@ -1,0 +1,40 @@
+import { Tabs } from "@mantine/core";
+import { useState } from "react";
+import type { LogEntry } from "../../api/runRecord";
+import type { Run } from "../../api/runs";
+import { Row } from "../../parts/Row";
+import { Surface } from "../../parts/Surface";
+import { CheckpointTable } from "./CheckpointTable";
+import { LogView } from "./LogView";
+import { PlanChoices } from "./PlanChoices";
+
+interface RunTabsProps {
+  run: Run;
+  log: LogEntry[];
+}
+
+export function RunTabs({ run, log }: RunTabsProps) {
+  const [tab, setTab] = useState<string | null>("checkpoints");
+  return (
+    <Tabs value={tab} onChange={setTab} keepMounted={false}>
+      <Tabs.List mb="md" className="scrolling-tabs">
+        <Tabs.Tab value="checkpoints">Checkpoints</Tabs.Tab>
+        <Tabs.Tab value="log">Log</Tabs.Tab>
+        <Tabs.Tab value="parameters">Parameters</Tabs.Tab>
+      </Tabs.List>
+      <Tabs.Panel value="checkpoints">
+        <CheckpointTable run={run} />
+      </Tabs.Panel>
+      <Tabs.Panel value="log">
+        <LogView log={log} />
+      </Tabs.Panel>
+      <Tabs.Panel value="parameters">
+        <Surface label="Parameters">
+          <Row>
+            <PlanChoices choices={run.plan.choices} startOpened />
+          </Row>
+        </Surface>
+      </Tabs.Panel>
+    </Tabs>
+  );
+}

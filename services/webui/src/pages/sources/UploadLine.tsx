@@ -1,0 +1,74 @@
+import { Button, Group, Progress, Text } from "@mantine/core";
+import type { Source } from "../../api/sources";
+import { dropUpload, retryUpload, type UploadState } from "../../api/uploads";
+import { bytes, duration } from "../../parts/format";
+import { ProblemAlert } from "../../parts/ProblemAlert";
+
+/** How far an upload is, in words. */
+function progressOf(upload: UploadState): string {
+  const { status, sentBytes, file, bytesPerSecond, remainingSeconds } = upload;
+  if (status === "waiting") {
+    return `${bytes(file.size)}, waits for the one before`;
+  }
+  if (status === "checking") {
+    return `${bytes(file.size)} sent. Hearth looks at it`;
+  }
+  const rate = bytesPerSecond ? `, ${bytes(bytesPerSecond)}/s` : "";
+  const rest = remainingSeconds === null ? "" : `, ${duration(remainingSeconds)} left`;
+  return `${bytes(sentBytes)} of ${bytes(file.size)}${rate}${rest}`;
+}
+
+interface UploadLineProps {
+  upload: UploadState;
+  sources: Source[];
+}
+
+export function UploadLine({ upload, sources }: UploadLineProps) {
+  const { id, file, status, sentBytes, problem, replacedSourceId } = upload;
+  const replaced = sources.find((source) => source.source_id === replacedSourceId)?.name;
+  const share = file.size > 0 ? (100 * sentBytes) / file.size : 100;
+  if (problem) {
+    return (
+      <>
+        <ProblemAlert
+          title={`${file.name} was not ${replaced ? "taken" : "added"}`}
+          error={problem}
+        />
+        <Group gap="xs" mt="xs">
+          <Button size="xs" variant="default" onClick={() => retryUpload(id)}>
+            Send it again
+          </Button>
+          <Button size="xs" variant="subtle" color="gray" onClick={() => dropUpload(id)}>
+            Dismiss
+          </Button>
+        </Group>
+      </>
+    );
+  }
+  return (
+    <Group gap="md" wrap="nowrap" aria-label={`Upload of ${file.name}`} role="group">
+      <div style={{ flex: 1, minWidth: 0 }}>
+        <Text fw={600} truncate title={file.name}>
+          {replaced ? `${file.name}, in place of ${replaced}` : file.name}
+        </Text>
+        <Progress
+          my={6}
+          value={share}
+          animated={status === "checking"}
+          aria-label={`Sent of ${file.name}`}
+        />
+        <Text size="sm" c="dimmed" ff="text" style={{ fontVariantNumeric: "tabular-nums" }}>
+          {progressOf(upload)}
+        </Text>
+      </div>
+      <Button
+        size="xs"
+        variant="default"
+        aria-label={`Cancel the upload of ${file.name}`}
+        onClick={() => dropUpload(id)}
+      >
+        Cancel
+      </Button>
+    </Group>
+  );
+}
