@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from playwright.async_api import (
     expect,
 )
 
+from tests.e2e import loop
 from tests.e2e.running import Cluster
 
 pytestmark = pytest.mark.e2e
@@ -38,7 +40,16 @@ ANSWER_MS = 60_000  # an engine on two busy cores
 # A model of whatever quality goes on with it, to the longest answer.
 ENDLESS = "numbers = [" + "0, " * 80
 WIDTHS = (1280, 390, 360)
-PAGES = ("/", "/playground", "/playground?tab=chat", "/tokens")
+RUN_MS = 600_000  # a small training and its evaluation
+PAGES = (
+    "/",
+    "/playground",
+    "/playground?tab=chat",
+    "/sources",
+    "/finetune",
+    "/finetune?new",
+    "/tokens",
+)
 
 
 class Watched:
@@ -299,3 +310,47 @@ async def test_a_page_outlives_the_gateway(signed_in: BrowserContext, cluster: C
     await page.get_by_role("link", name="Overview").click()
     await expect(page.get_by_text("Hearth is ready")).to_be_visible()
     await page.close()
+
+
+async def test_an_archive_becomes_a_served_fine_tune(
+    watched: Watched, cluster: Cluster, tmp_path: Path
+) -> None:
+    page = watched.page
+    archive = tmp_path / "shop.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        for path in Path(httpx.__file__).parent.rglob("*.py"):
+            made.write(path, path.name)
+        made.writestr("data.csv", "1.5,2.5,3.5\n" * 200)
+    await page.goto("/sources")
+    await page.get_by_role("button", name="Create project").click()
+    await page.get_by_role("textbox", name="Name").fill("shop")
+    await page.get_by_role("button", name="Create", exact=True).click()
+    async with page.expect_file_chooser() as chooser:
+        await page.get_by_role("button", name="Choose files").click()
+    await (await chooser.value).set_files(archive)
+    scan = page.get_by_role("region", name="Latest scan")
+    await expect(scan).to_contain_text("succeeded", timeout=RUN_MS)
+    files = page.get_by_role("table", name="Files")
+    tallies = page.get_by_role("group", name="Files by verdict")
+    await tallies.get_by_role("button", name="Rejected").click()
+    await files.get_by_role("button", name="data.csv").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("1.5,2.5")
+    await page.keyboard.press("Escape")
+    await page.get_by_role("link", name="Fine-tune on it").click()
+    await page.get_by_role("button", name="Expert settings").click()
+    await page.get_by_role("textbox", name="Train steps").fill("10")
+    await page.get_by_role("textbox", name="Evaluation cases").fill("8")
+    await page.get_by_role("textbox", name="Name").fill("in-a-browser")
+    await page.get_by_role("button", name="Start").click()
+    run = page.get_by_role("region", name="Fine-tune in-a-browser")
+    await expect(page.get_by_role("slider", name="Loss by step")).to_be_visible(timeout=RUN_MS)
+    await expect(run).to_contain_text("succeeded", timeout=RUN_MS)
+    await expect(page.get_by_role("region", name="Cases side by side")).to_be_visible()
+    name = "hearth/starter-coder:in-a-browser"
+    if not await page.get_by_text(name).first.is_visible():  # no better: it is left to a person
+        await page.get_by_role("button", name="Publish step").last.click()
+        await page.get_by_role("textbox", name="Name").fill("in-a-browser")
+        await page.get_by_role("button", name="Publish", exact=True).last.click()
+    await expect(page.get_by_text("loaded by 1 of 1 replica")).to_be_visible(timeout=ANSWER_MS)
+    with cluster.client(cluster.admin_token) as admin:
+        loop.withdraw_all(admin)
