@@ -124,6 +124,7 @@ def _progress(job: JobRecord, told: Any) -> pb.ScanProgress | None:
         remaining_seconds=progress.remaining_seconds,
         message=job.error if job.status is JobStatus.QUEUED else progress.message,
         num_judged_files=told.get("num_judged_files", 0),
+        num_reused_files=told.get("num_reused_files", 0),
         num_scored_files=told.get("num_scored_files", 0),
     )
 

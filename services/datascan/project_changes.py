@@ -14,6 +14,7 @@ from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.cluster.project_records import ProjectRecord, ProjectView, SourceRecord
 from services.cluster.registry import Registry
 from services.datascan import specs
+from services.datascan.loss_memory import delete_losses
 from services.datascan.scan_attempt import Workplace
 from services.datascan.scans import Scans
 from services.datascan.uploads import delete_content
@@ -66,6 +67,7 @@ class ProjectChanges:
             await self._scans.cancel_if_open(view.latest_scan_id)
         await self._projects.delete(project_id)
         await asyncio.to_thread(self._delete_files, sources, scan_ids, dataset_ids)
+        await asyncio.to_thread(delete_losses, self._place.settings.data_dir, project_id)
 
     async def update_source(self, request: pb.UpdateSourceRequest) -> SourceRecord:
         """Raises BadRequest, Conflict and NotFound."""

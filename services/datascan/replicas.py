@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Sequence
@@ -59,6 +60,16 @@ class Replicas:
             if replica.model == model and replica.phase is ReplicaPhase.READY and replica.address
         ]
         return sorted(found, key=lambda r: (r.num_running + r.num_waiting, r.replica_id))
+
+    def scorer(self, model: str) -> str:
+        """What the losses of its ready replicas depend on, as far as the catalogue knows it.
+
+        Weights that were replaced in their folder by others of the same size are not noticed.
+        """
+        known = self._cache.view.models.get(model)
+        weights = [known.revision, known.local_path, known.weights_bytes] if known else []
+        engines = sorted({replica.engine for replica in self.ready(model)})
+        return json.dumps([model, weights, engines])
 
     async def score(self, model: str, texts: Sequence[str]) -> list[TextLoss]:
         """By the base model, in the order of the texts."""

@@ -30,6 +30,7 @@ from services.cluster.projects import Projects
 from services.cluster.sources import Sources
 from services.datascan import tallies
 from services.datascan.dataset_files import Belonging, change_between, publish_dataset
+from services.datascan.loss_memory import LossMemory, losses_place
 from services.datascan.readers import ReadLimits
 from services.datascan.replicas import Replicas
 from services.datascan.scan_payload import filters_of, scan_job
@@ -37,7 +38,7 @@ from services.datascan.scan_progress import Phase, ScanProgress, ScanStopped
 from services.datascan.settings import DatascanSettings
 from services.datascan.splits import assign_splits
 from services.datascan.stage_one import Input, in_order, stage_one
-from services.datascan.stage_two import stage_two
+from services.datascan.stage_two import reuse_losses, stage_two
 from services.datascan.verdict_rows import Split
 from services.datascan.verdict_store import VerdictStore, delete_scan, scan_place
 
@@ -152,13 +153,33 @@ class ScanAttempt:
             return "The project has no base model to ask for losses."
         if not self._place.replicas.ready(model):
             return f"No replica of {model} was ready."
-        self._progress.begin(Phase.SCORING, await self._progress.in_thread(verdicts.num_accepted))
-        async for num_files in stage_two(
-            model, verdicts, self._place.replicas, self._filters, self._progress
-        ):
-            self._progress.num_scored_files += num_files
-            self._progress.step(num_files)
+        progress, replicas = self._progress, self._place.replicas
+        progress.begin(Phase.SCORING, await progress.in_thread(verdicts.num_accepted))
+        memory = await progress.in_thread(partial(self._memory, replicas.scorer(model)))
+        try:
+            await progress.in_thread(lambda: self._reuse(verdicts, memory))
+            async for num_files in stage_two(
+                model, verdicts, replicas, memory, self._filters, progress
+            ):
+                progress.num_scored_files += num_files
+                progress.step(num_files)
+            kept = self._place.settings.kept_scans
+            await progress.in_thread(lambda: memory.forget_unseen(kept))
+        finally:
+            memory.close()
         return ""
+
+    def _memory(self, scorer: str) -> LossMemory:
+        place = losses_place(self._place.settings.data_dir, self._wanted.project_id)
+        memory = LossMemory(place, self._job.job_id, scorer)
+        if self._wanted.from_scratch:
+            memory.clear()
+        return memory
+
+    def _reuse(self, verdicts: VerdictStore, memory: LossMemory) -> None:
+        for num_files in reuse_losses(verdicts, memory, self._filters):
+            self._progress.num_reused_files += num_files
+            self._progress.step(num_files)
 
     async def _publish(
         self, inputs: list[Input], verdicts: VerdictStore, skipped: str

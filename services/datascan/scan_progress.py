@@ -40,6 +40,7 @@ class ScanProgress:
     num_done: int = 0
     num_total: int = 0
     num_judged_files: int = 0
+    num_reused_files: int = 0
     num_scored_files: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
@@ -81,6 +82,7 @@ class ScanProgress:
             "phase": int(self.phase),
             "files_per_second": speed,
             "num_judged_files": self.num_judged_files,
+            "num_reused_files": self.num_reused_files,
             "num_scored_files": self.num_scored_files,
         }
 

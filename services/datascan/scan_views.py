@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,7 +18,9 @@ from services.datascan.scans import Scans
 from services.datascan.verdict_pages import tallies_of
 from services.datascan.verdict_store import scan_place
 
-_EVENT_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_EVENT_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+_ID_LIMIT = 2**64
+_FIRST = "0-0"
 
 
 class ScanViews:
@@ -30,25 +33,54 @@ class ScanViews:
         place = scan_place(self._data_dir, job.job_id)
         return scan_message(job, await asyncio.to_thread(tallies_of, place))
 
-    async def events(self, scan_id: str, after: str) -> AsyncIterator[pb.ScanEvent]:
+    async def events(self, scan_id: str, after: str) -> AsyncGenerator[pb.ScanEvent]:
         """Old events tell the scan as it is now, so those that would say the same are left out.
 
+        The last one tells how the scan ended, also to those who have seen all before it.
         Raises BadRequest and NotFound.
         """
-        if after and not _EVENT_ID.fullmatch(after):
-            raise BadRequest("after_event_id must come from a ScanEvent.", param="after_event_id")
-        await self._scans.get(scan_id)
-        sent: pb.Scan | None = None
-        async for event in self._jobs.events(scan_id, after or "0-0"):
-            scan = await self.message(await self._jobs.get(scan_id))
-            if scan == sent and event.event not in TERMINAL:
-                continue
-            sent = scan
-            yield pb.ScanEvent(event_id=event.event_id, event_at=_moment(event.event_id), scan=scan)
+        newest = _place_after(after)
+        job = await self._scans.get(scan_id)
+        told: JobRecord | None = None
+        if job.status not in TERMINAL:
+            async for event in self._jobs.events(scan_id, newest):
+                newest = event.event_id
+                job = await self._jobs.get(scan_id)
+                if job != told:
+                    told = job
+                    yield await self._event(newest, job)
+        if told is None or told.status not in TERMINAL:
+            job = await self._scans.get(scan_id)
+            yield await self._event(max(newest, _end_of(job), key=_parts), job)
+
+    async def _event(self, event_id: str, job: JobRecord) -> pb.ScanEvent:
+        scan = await self.message(job)
+        return pb.ScanEvent(event_id=event_id, event_at=_moment(event_id), scan=scan)
+
+
+def _place_after(event_id: str) -> str:
+    """Where to go on. Raises BadRequest."""
+    if not event_id:
+        return _FIRST
+    found = _EVENT_ID.fullmatch(event_id)
+    if not found or any(int(part) >= _ID_LIMIT for part in found.groups()):
+        raise BadRequest("after_event_id must come from a ScanEvent.", param="after_event_id")
+    # One of the future is of a Redis that was lost. A clock that is wrong repeats events only.
+    return event_id if _parts(event_id)[0] <= time.time() * 1000 else _FIRST
+
+
+def _end_of(job: JobRecord) -> str:
+    """About the id of a scan's last event, which may not be kept any more."""
+    return f"{int((job.finished_at or 0) * 1000)}-0"
+
+
+def _parts(event_id: str) -> tuple[int, int]:
+    milliseconds, number = event_id.split("-")
+    return int(milliseconds), int(number)
 
 
 def _moment(event_id: str) -> Timestamp:
     """Ids of a stream begin with the server's time in milliseconds."""
     moment = Timestamp()
-    moment.FromMilliseconds(int(event_id.split("-", 1)[0]))
+    moment.FromMilliseconds(_parts(event_id)[0])
     return moment

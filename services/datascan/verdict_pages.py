@@ -23,6 +23,7 @@ from services.datascan.tallies import Tallies, tallies
 from services.datascan.verdict_rows import COLUMNS, VerdictRow
 
 _MAX_CONTAINS_CHARS = 200
+_NUMBER_LIMIT = 2**63
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM files"
 _ORDERS = {
     pb.VERDICT_ORDER_UNSPECIFIED: "file_number",
@@ -79,9 +80,10 @@ def page_of(place: Path, request: pb.ListVerdictsRequest) -> tuple[list[VerdictR
 
 def row_of(place: Path, file_number: int) -> tuple[VerdictRow, str | None]:
     """The row, and the text when stage 1 accepted the file. Raises NotFound."""
+    wanted = min(file_number, _NUMBER_LIMIT - 1)  # SQLite takes none that is larger
     with reading(place) as db:
-        found = db.execute(f"{_SELECT} WHERE file_number = ?", (file_number,)).fetchone()
-        body = db.execute("SELECT body FROM texts WHERE file_number = ?", (file_number,)).fetchone()
+        found = db.execute(f"{_SELECT} WHERE file_number = ?", (wanted,)).fetchone()
+        body = db.execute("SELECT body FROM texts WHERE file_number = ?", (wanted,)).fetchone()
     if not found:
         raise NotFound(f"This scan has no file number {file_number}.")
     return VerdictRow(*found), zlib.decompress(body[0]).decode() if body else None
@@ -160,13 +162,23 @@ def _token(request: pb.ListVerdictsRequest, after: list[Any]) -> str:
 
 def _after(request: pb.ListVerdictsRequest) -> list[Any]:
     try:
-        digest, value, number = json.loads(base64.urlsafe_b64decode(request.page_token))
-    except ValueError:
+        found = json.loads(base64.urlsafe_b64decode(request.page_token))
+    except (ValueError, RecursionError):
         raise bad_token() from None
-    known = value is None or isinstance(value, str | int | float)
-    if digest != _digest(request) or not known or not isinstance(number, int):
-        raise bad_token()
-    return [value, number]
+    match found:
+        case [str(digest), value, int(number)] if digest == _digest(request):
+            if _is_storable(value) and _is_storable(number):
+                return [value, number]
+    raise bad_token()
+
+
+def _is_storable(value: object) -> bool:
+    """SQLite has integers of 64 bits, and text in UTF-8, which cannot hold half a surrogate."""
+    if isinstance(value, int):
+        return -_NUMBER_LIMIT <= value < _NUMBER_LIMIT
+    if isinstance(value, str):
+        return not any("\ud800" <= char <= "\udfff" for char in value)
+    return value is None or isinstance(value, float)
 
 
 def _digest(request: pb.ListVerdictsRequest) -> str:

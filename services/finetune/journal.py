@@ -76,6 +76,18 @@ class JournalReader:
         return [entry for entry in entries if entry.event_id > self._after_id]
 
 
+def newest_event_id(folder: Path) -> int:
+    """0 while there is none."""
+    place = folder / _FILE
+    if not place.is_file():
+        return 0
+    with place.open("rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - _READ_BYTES, 0))
+        whole, _, _ = file.read().rpartition(b"\n")  # the rest is being written
+    newest = whole.rpartition(b"\n")[2]
+    return _decoder.decode(newest).event_id if newest else 0
+
+
 def _mend(place: Path) -> int:
     """Cuts off half a line; the newest id."""
     if not place.exists():

@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.cluster.artifacts import Manifest
+from services.cluster.datasets import Datasets as DatasetRecords
 from services.cluster.devices import AssignmentRequest, Devices, DeviceSnapshot, choose
-from services.cluster.errors import BadRequest, DevicesUnavailable
+from services.cluster.errors import BadRequest, Conflict, DevicesUnavailable, NotFound
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.records import ModelRecord
 from services.finetune import parameters, schedule
 from services.finetune.bases import Bases
 from services.finetune.datasets import Datasets, DatasetSize
 from services.finetune.memory import TrainingMemory, read_shape, training_memory
-from services.finetune.parameters import Value
+from services.finetune.model_parameters import narrowed
+from services.finetune.parameters import Parameter, Value
 from services.finetune.schedule import Choice, Workload
 from services.finetune.spec_rules import check_spec
 
@@ -41,11 +43,34 @@ class Planned:
 class Planner:
     """Plans for devices of this host: the service trains where it runs."""
 
-    def __init__(self, bases: Bases, datasets: Datasets, devices: Devices, host_id: str) -> None:
+    def __init__(
+        self,
+        bases: Bases,
+        datasets: Datasets,
+        scanned: DatasetRecords,
+        devices: Devices,
+        host_id: str,
+    ) -> None:
+        """`scanned`: what the scans that made the datasets have said of them."""
         self._bases = bases
         self._datasets = datasets
+        self._scanned = scanned
         self._devices = devices
         self._host_id = host_id
+
+    async def parameters(self, model_name: str) -> Sequence[Parameter]:
+        """The table, narrowed to a base model; an empty name for the general one.
+
+        Raises ModelNotFound, and Conflict for a model that cannot be trained here.
+        """
+        if not model_name:
+            return parameters.PARAMETERS
+        try:
+            model = await self._bases.get(model_name)
+            shape = await asyncio.to_thread(read_shape, Path(model.local_path))
+        except BadRequest as error:  # the request is right, the model is not one of those
+            raise Conflict(error.message, param="model") from None
+        return narrowed(model.context_tokens, sorted(shape.linear), has_fim=bool(model.fim_family))
 
     async def plan(self, asked: pb.RunSpec) -> Planned:
         """Raises BadRequest that names the field, NotFound, Conflict or Unimplemented."""
@@ -88,9 +113,20 @@ class Planner:
         spec.dataset_id, spec.model = dataset.artifact_id, model.name
         spec.project_id = dataset.project_id
         plan = _message(spec, message, choices, size, memory, workload)
+        mean_loss = await self._mean_loss(dataset.artifact_id, model.name)
+        if mean_loss is not None:
+            plan.mean_loss = mean_loss
         request = request_for("run/planned", kind, memory.total_bytes, self._host_id)
         plan.fits, plan.fits_now, plan.refusal = fit(snapshot, request)
         return Planned(spec, plan, model, dataset)
+
+    async def _mean_loss(self, dataset_id: str, model_name: str) -> float | None:
+        """Of train, in nats per token. None unless the scan has asked this very model."""
+        try:
+            record = await self._scanned.get(dataset_id)
+        except NotFound:
+            return None
+        return record.train.mean_loss if record.model == model_name else None
 
 
 def device_kind(snapshot: DeviceSnapshot, host_id: str) -> str:

@@ -12,6 +12,7 @@ import uvloop
 
 from services.cluster import log as cluster_log
 from services.cluster.artifacts import ArtifactStore
+from services.cluster.datasets import Datasets as DatasetRecords
 from services.cluster.devices import Devices
 from services.cluster.errors import HearthError, StoreUnavailable
 from services.cluster.jobs import JobKind, JobQueue
@@ -83,7 +84,7 @@ class FinetuneProcess:
             files,
         )
         worker = Worker(queue, workshop, f"{SERVICE}/{settings.host_id}/{os.getpid()}")
-        planner = Planner(bases, datasets, devices, settings.host_id)
+        planner = Planner(bases, datasets, DatasetRecords(store), devices, settings.host_id)
         requests = RunRequests(queue, runs, planner, checkpoints, publishing)
         server = RpcServer(settings)
         server.add(

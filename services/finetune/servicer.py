@@ -19,7 +19,7 @@ from services.finetune.messages import (
     to_status,
 )
 from services.finetune.paging import page
-from services.finetune.parameters import PARAMETERS, parameter_message
+from services.finetune.parameters import parameter_message
 from services.finetune.plan import Planner
 from services.finetune.requests import RunRequests
 from services.finetune.run_files import RunFiles
@@ -47,12 +47,8 @@ class FinetuneServicer(rpc.FinetuneServicer):
     async def ListParameters(
         self, request: pb.ListParametersRequest, context: object
     ) -> pb.ListParametersResponse:
-        if request.model:
-            raise Unimplemented(
-                "Parameters are listed for all models together; PlanRun narrows them to one.",
-                param="model",
-            )
-        return pb.ListParametersResponse(parameters=[parameter_message(p) for p in PARAMETERS])
+        found = await self._planner.parameters(request.model)
+        return pb.ListParametersResponse(parameters=[parameter_message(p) for p in found])
 
     async def PlanRun(self, request: pb.PlanRunRequest, context: object) -> pb.RunPlan:
         return (await self._planner.plan(request.spec)).plan

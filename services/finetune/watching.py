@@ -11,12 +11,13 @@ from google.protobuf import json_format
 from services.cluster.errors import BadRequest
 from services.cluster.jobs import TERMINAL
 from services.cluster.pb.v1 import finetune_pb2 as pb
-from services.finetune.journal import EventKind, JournalEntry, JournalReader
+from services.finetune.journal import EventKind, JournalEntry, JournalReader, newest_event_id
 from services.finetune.messages import timestamp
 from services.finetune.requests import RunRequests
 from services.finetune.run_files import RunFiles
 
 _LOOK_SECONDS = 0.3
+_MAX_ID_DIGITS = 19
 _RECORD_SECONDS = 1.0  # Redis is asked for the record at most so often
 _KINDS = {
     EventKind.METRICS: pb.RUN_EVENT_KIND_METRICS,
@@ -30,17 +31,17 @@ async def watch_run(
     request: pb.WatchRunRequest, requests: RunRequests, files: RunFiles
 ) -> AsyncIterator[pb.RunEvent]:
     """Until the run has ended and all was told. The journal is a file, so any process can watch."""
-    after = request.after_event_id
-    if after and not (after.isascii() and after.isdigit()):
-        raise BadRequest("after_event_id must come from an event.", param="after_event_id")
-    newest_id = int(after or 0)
+    newest_id = _event_id(request.after_event_id)
     kinds = set(request.kinds)
     job = await requests.job(request.run_id)
     told = await requests.message(job)
+    folder = files.folder(request.run_id)
+    if newest_id > await asyncio.to_thread(newest_event_id, folder):
+        newest_id = 0  # a crash of the host took it
     wants_run = not kinds or pb.RUN_EVENT_KIND_RUN in kinds
     if wants_run:
         yield _run_event(newest_id, told)
-    reader = JournalReader(files.folder(request.run_id), newest_id)
+    reader = JournalReader(folder, newest_id)
     looked_at = time.monotonic()
     while True:
         ended = job.status in TERMINAL
@@ -61,6 +62,14 @@ async def watch_run(
             if wants_run and message != told and job.status not in TERMINAL:
                 told = message
                 yield _run_event(newest_id, message)
+
+
+def _event_id(text: str) -> int:
+    """0 for none. Raises BadRequest."""
+    known = text.isascii() and text.isdigit() and len(text) <= _MAX_ID_DIGITS
+    if text and not known:
+        raise BadRequest("after_event_id must come from a RunEvent.", param="after_event_id")
+    return int(text or 0)
 
 
 def to_event(entry: JournalEntry) -> pb.RunEvent:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
+from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.gateway.checkpoint_views import CheckpointView
 from services.gateway.evaluation_views import EvaluationView
 from services.gateway.message_view import EventsView, MessageView
@@ -85,6 +87,11 @@ class RunMetricsView(MessageView):
     tokens_per_second: float
     peak_device_bytes: int
     trained_seconds: float
+
+
+def is_point(metrics: pb.RunMetrics) -> bool:
+    """Whether it can be drawn. A trainer fails before it tells another; an old journal may not."""
+    return math.isfinite(metrics.train_loss) and math.isfinite(metrics.gradient_norm)
 
 
 class RunLogLineView(View):

@@ -13,13 +13,17 @@ from services.cluster.artifacts import ArtifactKind
 from services.cluster.errors import Conflict
 from services.cluster.jobs import JobKind, JobStatus
 from services.cluster.pb.v1 import datascan_pb2 as pb
+from services.cluster.records import ModelRecord
+from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
 from services.cluster.store import Keys, Store
 from services.datascan import scan_attempt
 from services.datascan.filters import Reason
 from services.datascan.scans import ScanSchedule
 from services.datascan.stage_one import stage_one
+from services.datascan.verdict_pages import page_of
 from services.datascan.verdict_rows import Step
+from services.datascan.verdict_store import scan_place
 from tests.datascan.archives import program, zipped
 from tests.datascan.running import upload
 from tests.datascan.scanning import MODEL, Scanning, echo_replica, verdicts
@@ -61,6 +65,49 @@ async def test_the_loss_decides_when_a_replica_is_ready(
     assert 0.5 < dataset.train.mean_loss < 1.4  # the echo engine's losses
     assert dataset.train.num_tokens > 1000
     assert (job.resume or {})["num_scored_files"] == 41
+
+
+async def test_a_rescan_asks_for_the_losses_of_what_has_changed_only(
+    scanning: Scanning, settings: ClusterSettings, store: Store, tmp_path: Path
+) -> None:
+    project_id = await scanning.project(finetune_model=MODEL)
+    files = {f"{seed}.py": program(seed, 5) for seed in range(10)}
+    source = await scanning.uploads.take(upload(project_id, "a.zip", zipped(files)))
+    changed = zipped({**files, "3.py": program(30, 5), "new.py": program(31, 5)})
+    counts, found = [], []
+    async with echo_replica(settings, store, tmp_path), scanning.working():
+        await scanning.cache.refresh()
+        for content, from_scratch in ((b"", False), (b"", False), (changed, False), (b"", True)):
+            if content:
+                await scanning.uploads.take(
+                    upload(project_id, "a.zip", content, replaced_source_id=source.source_id)
+                )
+            scan = await scanning.scans.start(
+                project_id, pb.SCAN_TRIGGER_USER, from_scratch=from_scratch
+            )
+            job = await scanning.ended(scan.job_id)
+            assert job.status is JobStatus.SUCCEEDED
+            told = job.resume or {}
+            counts.append((told["num_scored_files"], told["num_reused_files"]))
+            place = scan_place(settings.data_dir, scan.job_id)
+            rows, _ = page_of(place, pb.ListVerdictsRequest(page_size=1000))
+            found.append({row.path: (row.step, row.loss, row.num_tokens) for row in rows})
+    assert counts == [(10, 0), (0, 10), (2, 9), (11, 0)]
+    assert found[0] == found[1]
+    assert found[2] == found[3]
+
+
+async def test_losses_are_of_one_revision_of_a_model(
+    scanning: Scanning, settings: ClusterSettings, store: Store, tmp_path: Path
+) -> None:
+    scorers = set()
+    async with echo_replica(settings, store, tmp_path):
+        for revision in ("1", "2", "2"):
+            model = ModelRecord(name=MODEL, origin="hub", revision=revision)
+            await Registry(store).put_model(model)
+            await scanning.cache.refresh()
+            scorers.add(scanning.place.replicas.scorer(MODEL))
+    assert len(scorers) == 2
 
 
 async def test_without_a_ready_replica_the_loss_is_left_out(scanning: Scanning) -> None:

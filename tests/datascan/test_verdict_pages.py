@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -106,12 +108,32 @@ def test_a_token_is_good_for_its_own_request_only(place: Path) -> None:
             page_of(place, request)
 
 
+@pytest.mark.parametrize("content", ["5", '{"a": 1, "b": 2, "c": 3}', "[" * 100_000, '["x", 1]'])
+def test_a_token_of_another_shape_is_refused(place: Path, content: str) -> None:
+    token = base64.urlsafe_b64encode(content.encode()).decode()
+    with pytest.raises(BadRequest, match="page_token must come from"):
+        page_of(place, pb.ListVerdictsRequest(page_token=token))
+
+
+@pytest.mark.parametrize("after", [["\ud800", 1], [2**63, 1], ["a", 2**63], [[], 1], ["a", None]])
+def test_a_token_that_sqlite_cannot_hold_is_refused(place: Path, after: list[object]) -> None:
+    request = pb.ListVerdictsRequest(page_size=2, order=pb.VERDICT_ORDER_PATH)
+    _, token = page_of(place, request)
+    digest, *_ = json.loads(base64.urlsafe_b64decode(token))
+    forged = base64.urlsafe_b64encode(json.dumps([digest, *after]).encode()).decode()
+    request.page_token = forged
+    with pytest.raises(BadRequest, match="page_token must come from"):
+        page_of(place, request)
+
+
 def test_a_file_by_its_number(place: Path) -> None:
     row, text = row_of(place, 3)
     assert (row.path, text) == ("web/f.py", None)
     assert place_in_source(place, row) == 1
     with pytest.raises(NotFound, match="number 99"):
         row_of(place, 99)
+    with pytest.raises(NotFound, match=f"number {2**64 - 1}"):
+        row_of(place, 2**64 - 1)
 
 
 def test_sums(place: Path) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import torch
 
+from services.cluster.store import Store
 from tests.contracts.tiny_model import write_model
+from tests.finetune.desk import Desk, make_desk
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +27,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(known)
+
+
+@pytest_asyncio.fixture
+async def desk(store: Store, tiny_model: Path, tmp_path: Path) -> Desk:
+    return await make_desk(store, tiny_model, tmp_path)

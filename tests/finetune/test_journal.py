@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.finetune.journal import EventKind, Journal, JournalReader
+from services.finetune.journal import EventKind, Journal, JournalReader, newest_event_id
 
 
 def append(journal: Journal, *steps: int) -> None:
@@ -32,3 +32,13 @@ def test_ids_grow_over_attempts_and_half_a_line_is_dropped(tmp_path: Path) -> No
 
 def test_a_run_that_said_nothing_has_no_events(tmp_path: Path) -> None:
     assert JournalReader(tmp_path / "none").read() == ()
+
+
+def test_the_newest_id_is_that_of_the_last_whole_line(tmp_path: Path) -> None:
+    assert newest_event_id(tmp_path) == 0
+    append(Journal(tmp_path), 1)
+    assert newest_event_id(tmp_path) == 1
+    append(Journal(tmp_path), 2)
+    with (tmp_path / "events.jsonl").open("ab") as file:
+        file.write(b'{"event_id":3,"eve')
+    assert newest_event_id(tmp_path) == 2

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from services.cluster.artifacts import ArtifactStore
-from services.cluster.devices import GIB, AssignmentRequest, DeviceRecord, Devices
+from services.cluster.datasets import Datasets as DatasetRecords
+from services.cluster.devices import GIB, AssignmentRequest
 from services.cluster.errors import (
     BadRequest,
     Conflict,
@@ -20,65 +17,16 @@ from services.cluster.errors import (
     NotFound,
     Unimplemented,
 )
-from services.cluster.jobs import JobQueue, JobStatus
+from services.cluster.jobs import JobKind, JobQueue, JobStatus
 from services.cluster.pb.v1 import finetune_pb2 as pb
-from services.cluster.records import ModelRecord
-from services.cluster.registry import Registry
-from services.cluster.runs import Runs
+from services.cluster.project_records import DatasetPart, DatasetRecord, ProjectRecord
+from services.cluster.projects import Projects
 from services.cluster.store import Store
-from services.finetune.bases import Bases
-from services.finetune.checkpoints import Checkpoints
-from services.finetune.datasets import Datasets
-from services.finetune.plan import Planner
-from services.finetune.publishing import Publishing
-from services.finetune.requests import RunRequests
-from tests.finetune.datasets import PROJECT, write_dataset
+from services.finetune.parameters import parameter_message
+from tests.finetune.datasets import PROJECT
+from tests.finetune.desk import MODEL, Desk, publish_device, spec, tiny
 
-MODEL = "test/tiny"
-
-
-@dataclass
-class Desk:
-    requests: RunRequests
-    planner: Planner
-    devices: Devices
-
-
-async def publish_device(devices: Devices, total_bytes: int) -> None:
-    device = DeviceRecord(
-        device_id="cpu-here", host_id="here", kind="cpu", name="CPU", total_bytes=total_bytes
-    )
-    await devices.publish("here", [device])
-
-
-@pytest_asyncio.fixture
-async def desk(store: Store, tiny_model: Path, tmp_path: Path) -> AsyncIterator[Desk]:
-    artifacts, registry, devices = ArtifactStore(tmp_path), Registry(store), Devices(store)
-    write_dataset(artifacts)
-    write_dataset(artifacts, "foreign", project_id="p2", num_train=0)
-    await registry.put_model(
-        ModelRecord(
-            name=MODEL,
-            origin="local",
-            local_path=str(tiny_model),
-            context_tokens=512,
-            fim_family="qwen2.5-coder",
-            supports_finetune=True,
-        )
-    )
-    await registry.put_model(
-        ModelRecord(name="test/chat", origin="local", local_path=str(tiny_model))
-    )
-    await publish_device(devices, 4 * GIB)
-    checkpoints, runs = Checkpoints(artifacts), Runs(store)
-    planner = Planner(Bases(registry, "here"), Datasets(artifacts), devices, "here")
-    publishing = Publishing(artifacts, checkpoints, registry, runs)
-    requests = RunRequests(JobQueue(store), runs, planner, checkpoints, publishing)
-    yield Desk(requests, planner, devices)
-
-
-def spec(**changes: object) -> pb.RunSpec:
-    return pb.RunSpec(**{"project_id": PROJECT, "model": MODEL, **changes})  # type: ignore[arg-type]
+MODULES = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
 
 
 async def test_a_plan_fills_everything_in(desk: Desk) -> None:
@@ -88,9 +36,7 @@ async def test_a_plan_fills_everything_in(desk: Desk) -> None:
     assert (plan.dataset_id, plan.model) == ("dataset-1", MODEL)
     chosen = plan.parameters
     assert (chosen.lora_r, chosen.lora_alpha, chosen.context_tokens) == (8, 4, 512)
-    assert list(chosen.target_modules) == [
-        *("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj")
-    ]
+    assert list(chosen.target_modules) == MODULES
     by_name = {choice.name: choice for choice in plan.choices}
     assert len(plan.choices) == len(pb.RunParameters.DESCRIPTOR.fields)
     assert by_name["lora_r"].origin == pb.PARAMETER_ORIGIN_USER
@@ -190,3 +136,59 @@ async def test_what_is_no_run_is_not_found(desk: Desk) -> None:
     for run_id in ("scan-1", "run-none", ""):
         with pytest.raises(NotFound, match="There is no run"):
             await desk.requests.job(run_id)
+
+
+@pytest.mark.parametrize(("scored_by", "mean_loss"), [(MODEL, 1.25), ("test/other", None)])
+async def test_a_plan_tells_how_hard_the_dataset_is_for_the_base(
+    desk: Desk, store: Store, scored_by: str, mean_loss: float | None
+) -> None:
+    assert not (await desk.planner.plan(spec())).plan.HasField("mean_loss")
+    await _scanned(store, scored_by, 1.25)
+    plan = (await desk.planner.plan(spec())).plan
+    assert (plan.mean_loss if plan.HasField("mean_loss") else None) == mean_loss
+
+
+async def _scanned(store: Store, model: str, mean_loss: float) -> None:
+    """The dataset of the desk as a scan records it."""
+    project = ProjectRecord(
+        project_id=PROJECT, team_id="t", name="web", created_at=1.0, updated_at=1.0
+    )
+    await Projects(store).create(project)
+    await JobQueue(store).enqueue(JobKind.SCAN, {}, project_id=PROJECT)
+    job = await JobQueue(store).claim(JobKind.SCAN, "w")
+    assert job is not None
+    record = DatasetRecord(
+        dataset_id="dataset-1",
+        project_id=PROJECT,
+        team_id="t",
+        scan_id=job.job_id,
+        model=model,
+        train=DatasetPart(num_files=12, num_tokens=1000, mean_loss=mean_loss),
+        created_at=1.0,
+    )
+    await DatasetRecords(store).record(job, record, {})
+
+
+async def test_parameters_are_narrowed_to_a_model(desk: Desk, tiny_model: Path) -> None:
+    general = {p.name: p for p in await desk.planner.parameters("")}
+    assert general["context_tokens"].maximum is None
+    own = {p.name: p for p in await desk.planner.parameters(MODEL)}
+    assert list(own) == list(general)
+    assert (own["context_tokens"].maximum, own["context_tokens"].default) == (512, 512)
+    assert list(own["target_modules"].choices) == own["target_modules"].default == MODULES
+    shown = parameter_message(own["target_modules"])
+    assert [value.string_value for value in shown.allowed_values] == MODULES
+    assert own["fim_share"] == general["fim_share"]
+    await desk.registry.put_model(tiny(tiny_model, name="test/plain", fim_family=""))
+    plain = {p.name: p for p in await desk.planner.parameters("test/plain")}
+    assert (plain["fim_share"].maximum, plain["fim_share"].default) == (0, 0.0)
+
+
+async def test_parameters_of_what_cannot_be_trained(desk: Desk, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="There is no model none"):
+        await desk.planner.parameters("none")
+    with pytest.raises(Conflict, match="cannot be fine-tuned"):
+        await desk.planner.parameters("test/chat")
+    await desk.registry.put_model(tiny(tmp_path, name="test/empty"))
+    with pytest.raises(Conflict, match="no linear modules"):
+        await desk.planner.parameters("test/empty")

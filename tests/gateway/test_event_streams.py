@@ -84,6 +84,28 @@ async def following(
         yield Stream(answer)
 
 
+async def test_a_point_that_is_no_number_is_left_out(
+    gateway: Gateway, finetune: FinetuneDouble
+) -> None:
+    nan = float("nan")
+    points = [
+        pb.RunMetrics(step=1, train_loss=1.5, test_loss=nan),
+        pb.RunMetrics(step=2, train_loss=nan),
+        pb.RunMetrics(step=3, train_loss=1.5, gradient_norm=float("inf")),
+        pb.RunMetrics(step=4, train_loss=1.5),
+    ]
+    async with following(gateway, PATHS["finetune"]) as stream:
+        watch = await finetune.watches.next()
+        for point in points:
+            watch.events.put_nowait(pb.RunEvent(event_id=str(point.step), metrics=point))
+        watch.events.put_nowait(None)
+        first, last, end = [await stream.next() for _ in range(3)]
+    assert first is not None
+    assert (first["data"]["step"], first["data"]["test_loss"]) == (1, None)
+    assert last is not None
+    assert (last["event"], last["data"]["step"], end) == ("metrics", 4, None)
+
+
 async def test_events_of_a_run_are_told_by_name(gateway: Gateway, finetune: FinetuneDouble) -> None:
     events = [
         pb.RunEvent(run=RUN),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Sequence
 from types import TracebackType
@@ -9,7 +10,7 @@ from typing import TypeVar
 
 import grpc.aio
 
-from services.cluster.errors import EngineUnavailable
+from services.cluster.errors import Conflict, EngineUnavailable
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.pb.v1 import replica_pb2_grpc as rpc
 from services.cluster.rpc import open_channel, translate_rpc_error
@@ -79,9 +80,17 @@ class EvaluationReplica:
         return case.trimmed("".join(parts)), time.monotonic() - started
 
     async def losses(self, texts: Sequence[str], adapter_id: str) -> list[tuple[float, int]]:
-        """Of each text the sum of its tokens' losses in nats, and their number."""
+        """Of each text the sum of its tokens' losses in nats, and their number.
+
+        Raises Conflict when one is no number: nothing can be compared with it.
+        """
         request = pb.ScoreRequest(context=self._context, texts=texts, adapter_id=adapter_id)
         answer = await _answered(self._stub.Score(request, timeout=_ANSWER_SECONDS))
+        if not all(math.isfinite(score.mean_loss) for score in answer.scores):
+            raise Conflict(
+                f"The loss of a held-out file is no number with {adapter_id or 'the base'}; its"
+                " training has diverged, or the engine cannot run it."
+            )
         return [
             (score.mean_loss * score.num_scored_tokens, score.num_scored_tokens)
             for score in answer.scores

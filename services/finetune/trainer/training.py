@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ _LEAST_PATIENCE = 2  # measured test losses that have not fallen
 
 
 class NotFinite(ArithmeticError):
-    """The loss is no number any more."""
+    """A loss or the gradient norm is no number any more."""
 
 
 class Training:
@@ -146,13 +147,18 @@ class Training:
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
         norm = torch.nn.utils.clip_grad_norm_(model.trainable.values(), _MAX_GRADIENT_NORM)
-        if not torch.isfinite(norm) or total != total:
-            raise NotFinite(
-                f"The loss is no number after step {self._state.step}; a smaller learning_rate or"
-                " a longer warm-up would be right."
-            )
+        self._check_finite("loss", total)
+        self._check_finite("gradient norm", float(norm))
         self._optimizer.step()
         return total, float(norm)
+
+    def _check_finite(self, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise NotFinite(
+                f"The training has diverged: the {name} is no number after step"
+                f" {self._state.step}. Create the run again with a smaller learning_rate or a"
+                " longer warm-up; the checkpoints before are kept."
+            )
 
     def _measure_when_due(self) -> float | None:
         order, state = self._order, self._state
@@ -160,6 +166,7 @@ class Training:
         if not self._test or not (last or state.step % order.measure_every_steps == 0):
             return None
         loss = self.test_loss()
+        self._check_finite("test loss", loss)
         if state.best_test_loss is None or loss < state.best_test_loss:
             state.best_test_loss, state.best_step = loss, state.step
         return loss

@@ -18,7 +18,14 @@ from services.gateway.paging import PageWanted
 from services.gateway.proto_values import number_of, values_of
 from services.gateway.request_body import IdempotencyKey
 from services.gateway.run_plan_views import RunParameterList, RunPlanView, RunSpec
-from services.gateway.run_views import RunEventKind, RunEvents, RunPage, RunStatus, RunView
+from services.gateway.run_views import (
+    RunEventKind,
+    RunEvents,
+    RunPage,
+    RunStatus,
+    RunView,
+    is_point,
+)
 from services.gateway.state import GatewayState, state_of
 from services.gateway.upstream.calls import answered, streamed
 
@@ -111,6 +118,8 @@ async def _events(state: GatewayState, wanted: pb.WatchRunRequest) -> AsyncGener
             name = message.WhichOneof("event")
             if name is None:
                 continue  # of a kind that this version does not know
+            if name == "metrics" and not is_point(message.metrics):
+                continue
             values = values_of(message)
             # A log line has no time of its own; what others do not name, they leave out.
             told = {"event_at": values["event_at"], **values[name]}

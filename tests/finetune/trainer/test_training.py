@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ from services.finetune.trainer.messages import (
 )
 from services.finetune.trainer.model import TrainedModel
 from services.finetune.trainer.packing import pack
-from services.finetune.trainer.training import Training
+from services.finetune.trainer.training import NotFinite, Training
 from tests.finetune.trainer.orders import order, order_in
 
 
@@ -49,7 +50,10 @@ def num_steps(messages: list[TrainerMessage]) -> int:
     return sum(isinstance(message, StepDone) for message in messages)
 
 
-def train(order: TrainingOrder, stop_after: int = 0) -> Trained:
+def train(
+    order: TrainingOrder, stop_after: int = 0, heard: list[TrainerMessage] | None = None
+) -> Trained:
+    """`heard` has what was said, also when the training raises."""
     torch.manual_seed(order.seed)
     tokenizer = TextTokenizer(Path(order.model_folder))
     maker = ExampleMaker(tokenizer, order.context_tokens, order.fim_share)
@@ -57,7 +61,7 @@ def train(order: TrainingOrder, stop_after: int = 0) -> Trained:
     batches = Batches(maker, files, order.context_tokens, tokenizer.end_id, order.seed)
     examples = maker.examples(read_files(Path(order.test_file)), random.Random(0))
     test = list(pack(examples, order.context_tokens, tokenizer.end_id))
-    messages: list[TrainerMessage] = []
+    messages: list[TrainerMessage] = [] if heard is None else heard
     model = TrainedModel(order, order.model_folder)
     training = Training(
         order,
@@ -132,6 +136,29 @@ def test_it_ends_when_the_test_loss_does_not_fall_any_more(
     assert trained.ended.step == 6
     assert "has not fallen since step 1" in trained.ended.reason
     assert not trained.ended.stopped
+
+
+@pytest.mark.parametrize(
+    ("measure_every_steps", "name", "num_steps"), [(1, "test loss", 0), (3, "loss", 1)]
+)
+def test_a_training_that_diverges_fails_and_tells_no_such_point(
+    tiny_model: Path, tmp_path: Path, measure_every_steps: int, name: str, num_steps: int
+) -> None:
+    """The first step ruins the weights: it is measured at once, or found by the second step."""
+    wild = order_in(
+        tmp_path,
+        tiny_model,
+        learning_rate=1e30,
+        warmup_num_steps=0,
+        measure_every_steps=measure_every_steps,
+    )
+    heard: list[TrainerMessage] = []
+    with pytest.raises(NotFinite, match=f"the {name} is no number after step 1. Create the run"):
+        train(wild, heard=heard)
+    steps = [message for message in heard if isinstance(message, StepDone)]
+    assert (len(heard), len(steps)) == (num_steps, num_steps)
+    assert all(math.isfinite(step.train_loss) for step in steps)
+    assert not list((tmp_path / "output").glob("*"))
 
 
 def test_an_example_does_not_see_its_neighbour_in_the_sequence(tiny_model: Path) -> None:

@@ -1,0 +1,78 @@
+"""Plans and requests on real Redis, without a worker: a created run stays queued."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.cluster.artifacts import ArtifactStore
+from services.cluster.datasets import Datasets as DatasetRecords
+from services.cluster.devices import GIB, DeviceRecord, Devices
+from services.cluster.jobs import JobQueue
+from services.cluster.pb.v1 import finetune_pb2 as pb
+from services.cluster.records import ModelRecord
+from services.cluster.registry import Registry
+from services.cluster.runs import Runs
+from services.cluster.store import Store
+from services.finetune.bases import Bases
+from services.finetune.checkpoints import Checkpoints
+from services.finetune.datasets import Datasets
+from services.finetune.plan import Planner
+from services.finetune.publishing import Publishing
+from services.finetune.requests import RunRequests
+from services.finetune.run_files import RunFiles
+from tests.finetune.datasets import PROJECT, write_dataset
+
+MODEL = "test/tiny"
+
+
+@dataclass
+class Desk:
+    requests: RunRequests
+    planner: Planner
+    devices: Devices
+    registry: Registry
+    files: RunFiles
+    queue: JobQueue
+
+
+async def publish_device(devices: Devices, total_bytes: int) -> None:
+    device = DeviceRecord(
+        device_id="cpu-here", host_id="here", kind="cpu", name="CPU", total_bytes=total_bytes
+    )
+    await devices.publish("here", [device])
+
+
+def tiny(folder: Path, **changes: object) -> ModelRecord:
+    """The record of the tiny model."""
+    fields = {
+        "name": MODEL,
+        "origin": "local",
+        "local_path": str(folder),
+        "context_tokens": 512,
+        "fim_family": "qwen2.5-coder",
+        "supports_finetune": True,
+    }
+    return ModelRecord.model_validate({**fields, **changes})
+
+
+async def make_desk(store: Store, model_folder: Path, folder: Path) -> Desk:
+    artifacts, registry, devices = ArtifactStore(folder), Registry(store), Devices(store)
+    write_dataset(artifacts)
+    write_dataset(artifacts, "foreign", project_id="p2", num_train=0)
+    await registry.put_model(tiny(model_folder))
+    await registry.put_model(
+        ModelRecord(name="test/chat", origin="local", local_path=str(model_folder))
+    )
+    await publish_device(devices, 4 * GIB)
+    checkpoints, runs, queue = Checkpoints(artifacts), Runs(store), JobQueue(store)
+    planner = Planner(
+        Bases(registry, "here"), Datasets(artifacts), DatasetRecords(store), devices, "here"
+    )
+    publishing = Publishing(artifacts, checkpoints, registry, runs)
+    requests = RunRequests(queue, runs, planner, checkpoints, publishing)
+    return Desk(requests, planner, devices, registry, RunFiles(folder), queue)
+
+
+def spec(**changes: object) -> pb.RunSpec:
+    return pb.RunSpec(**{"project_id": PROJECT, "model": MODEL, **changes})  # type: ignore[arg-type]
