@@ -31,24 +31,17 @@ class Datasets:
         self._artifacts = artifacts
 
     async def find(self, dataset_id: str, project_id: str) -> Manifest:
-        """The one asked for, else the newest of the project.
-
-        Raises NotFound, BadRequest for another project's, Conflict when the project has none.
-        """
-        if dataset_id:
-            manifest = await asyncio.to_thread(self._manifest, dataset_id)
-            if project_id not in ("", manifest.project_id):
-                raise BadRequest(
-                    f"Dataset {dataset_id} belongs to another project.", param="dataset_id"
-                )
-            return manifest
-        manifests = await asyncio.to_thread(self._artifacts.manifests, ArtifactKind.DATASET)
-        own = [manifest for manifest in manifests if manifest.project_id == project_id]
-        if not own:
+        """Raises NotFound, BadRequest for another project's, Conflict without an id."""
+        if not dataset_id:
             raise Conflict(
                 "The project has no dataset yet; scan its sources first.", param="dataset_id"
             )
-        return own[-1]
+        manifest = await asyncio.to_thread(self._manifest, dataset_id)
+        if project_id not in ("", manifest.project_id):
+            raise BadRequest(
+                f"Dataset {dataset_id} belongs to another project.", param="dataset_id"
+            )
+        return manifest
 
     def folder(self, dataset_id: str) -> Path:
         """Raises NotFound."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -64,16 +64,26 @@ class JournalReader:
         self._after_id = after_id
 
     def read(self) -> Sequence[JournalEntry]:
-        """What was appended since, at most about a mebibyte of it."""
+        """What was appended since, about a mebibyte of it at most; empty only at the end."""
         if not self._place.is_file():
             return ()
         with self._place.open("rb") as file:
             file.seek(self._position)
-            data = file.read(_READ_BYTES)
-        whole = data[: data.rfind(b"\n") + 1]
-        self._position += len(whole)
-        entries = [_decoder.decode(line) for line in whole.splitlines()]
-        return [entry for entry in entries if entry.event_id > self._after_id]
+            while lines := _whole_lines(file):
+                self._position += len(lines)
+                entries = [_decoder.decode(line) for line in lines.splitlines()]
+                if wanted := [entry for entry in entries if entry.event_id > self._after_id]:
+                    return wanted
+                file.seek(self._position)
+        return ()
+
+
+def _whole_lines(file: BinaryIO) -> bytes:
+    """About a mebibyte of the lines from here on, but one line however long; b"" without one."""
+    data = file.read(_READ_BYTES)
+    if b"\n" not in data:
+        data += file.readline()
+    return data[: data.rfind(b"\n") + 1]
 
 
 def newest_event_id(folder: Path) -> int:

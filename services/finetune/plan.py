@@ -12,6 +12,7 @@ from services.cluster.datasets import Datasets as DatasetRecords
 from services.cluster.devices import AssignmentRequest, Devices, DeviceSnapshot, choose
 from services.cluster.errors import BadRequest, Conflict, DevicesUnavailable, NotFound
 from services.cluster.pb.v1 import finetune_pb2 as pb
+from services.cluster.projects import Projects
 from services.cluster.records import ModelRecord
 from services.finetune import parameters, schedule
 from services.finetune.bases import Bases
@@ -48,10 +49,12 @@ class Planner:
         bases: Bases,
         datasets: Datasets,
         scanned: DatasetRecords,
+        projects: Projects,
         devices: Devices,
         host_id: str,
     ) -> None:
         """`scanned`: what the scans that made the datasets have said of them."""
+        self._projects = projects
         self._bases = bases
         self._datasets = datasets
         self._scanned = scanned
@@ -75,6 +78,7 @@ class Planner:
     async def plan(self, asked: pb.RunSpec) -> Planned:
         """Raises BadRequest that names the field, NotFound, Conflict or Unimplemented."""
         given = check_spec(asked)
+        asked = await self._completed(asked)
         dataset = await self._datasets.find(asked.dataset_id, asked.project_id)
         model = await self._bases.get(asked.model)
         folder = Path(model.local_path)
@@ -119,6 +123,20 @@ class Planner:
         request = request_for("run/planned", kind, memory.total_bytes, self._host_id)
         plan.fits, plan.fits_now, plan.refusal = fit(snapshot, request)
         return Planned(spec, plan, model, dataset)
+
+    async def _completed(self, asked: pb.RunSpec) -> pb.RunSpec:
+        """With the project's dataset in force and its model where the caller named none.
+
+        The newest artifact need not be in force: a scan of what was scanned before makes none.
+        """
+        if not asked.project_id or (asked.dataset_id and asked.model):
+            return asked
+        view = await self._projects.get(asked.project_id)
+        found = pb.RunSpec()
+        found.CopyFrom(asked)
+        found.dataset_id = asked.dataset_id or view.latest_dataset_id
+        found.model = asked.model or view.project.finetune_model
+        return found
 
     async def _mean_loss(self, dataset_id: str, model_name: str) -> float | None:
         """Of train, in nats per token. None unless the scan has asked this very model."""

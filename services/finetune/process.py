@@ -18,6 +18,7 @@ from services.cluster.errors import HearthError, StoreUnavailable
 from services.cluster.jobs import JobKind, JobQueue
 from services.cluster.membership import membership
 from services.cluster.pb.v1 import finetune_pb2_grpc
+from services.cluster.projects import Projects
 from services.cluster.registry import Registry
 from services.cluster.rpc import RpcServer
 from services.cluster.runs import Runs
@@ -84,7 +85,9 @@ class FinetuneProcess:
             files,
         )
         worker = Worker(queue, workshop, f"{SERVICE}/{settings.host_id}/{os.getpid()}")
-        planner = Planner(bases, datasets, DatasetRecords(store), devices, settings.host_id)
+        planner = Planner(
+            bases, datasets, DatasetRecords(store), Projects(store), devices, settings.host_id
+        )
         requests = RunRequests(queue, runs, planner, checkpoints, publishing)
         server = RpcServer(settings)
         server.add(

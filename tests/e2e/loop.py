@@ -123,6 +123,11 @@ def withdraw_all(client: httpx.Client) -> None:
         assert client.delete(f"/api/v1/adapters/{adapter['adapter_id']}").is_success
 
 
+def delete_projects(client: httpx.Client) -> None:
+    for project in made(client.get("/api/v1/projects"))["projects"]:
+        assert client.delete(f"/api/v1/projects/{project['project_id']}").is_success
+
+
 def loss(client: httpx.Client, model: str, text: str) -> tuple[float, int]:
     """Nats of all tokens of the text but the first, and how many those are, by /v1/completions."""
     body = {"model": model, "prompt": text, "echo": True, "logprobs": 0, "max_tokens": 0}

@@ -23,6 +23,7 @@ CODE = b"def double(number):\n    return 2 * number\n" * 20
 def admin(cluster: Cluster) -> Iterator[httpx.Client]:
     with cluster.client(cluster.admin_token) as client:
         yield client
+        loop.delete_projects(client)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from services.cluster.artifacts import ArtifactKind, ArtifactStore, Manifest
 from services.finetune.files import DatasetFile
 
 PROJECT = "p1"
+DATASET = "dataset-1"
 
 
 def source_text(number: int, num_functions: int = 6) -> str:
@@ -48,7 +49,7 @@ def write_files(place: Path, files: list[DatasetFile]) -> None:
 
 def write_dataset(
     artifacts: ArtifactStore,
-    dataset_id: str = "dataset-1",
+    dataset_id: str = DATASET,
     num_train: int = 12,
     num_test: int = 6,
     project_id: str = PROJECT,

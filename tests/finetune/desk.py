@@ -10,6 +10,8 @@ from services.cluster.datasets import Datasets as DatasetRecords
 from services.cluster.devices import GIB, DeviceRecord, Devices
 from services.cluster.jobs import JobQueue
 from services.cluster.pb.v1 import finetune_pb2 as pb
+from services.cluster.project_records import ProjectRecord
+from services.cluster.projects import Projects
 from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.cluster.runs import Runs
@@ -21,7 +23,7 @@ from services.finetune.plan import Planner
 from services.finetune.publishing import Publishing
 from services.finetune.requests import RunRequests
 from services.finetune.run_files import RunFiles
-from tests.finetune.datasets import PROJECT, write_dataset
+from tests.finetune.datasets import DATASET, PROJECT, write_dataset
 
 MODEL = "test/tiny"
 
@@ -60,6 +62,11 @@ async def make_desk(store: Store, model_folder: Path, folder: Path) -> Desk:
     artifacts, registry, devices = ArtifactStore(folder), Registry(store), Devices(store)
     write_dataset(artifacts)
     write_dataset(artifacts, "foreign", project_id="p2", num_train=0)
+    for project_id in (PROJECT, "p2"):
+        project = ProjectRecord(
+            project_id=project_id, team_id="t", name=project_id, created_at=1.0, updated_at=1.0
+        )
+        await Projects(store).create(project)
     await registry.put_model(tiny(model_folder))
     await registry.put_model(
         ModelRecord(name="test/chat", origin="local", local_path=str(model_folder))
@@ -67,7 +74,12 @@ async def make_desk(store: Store, model_folder: Path, folder: Path) -> Desk:
     await publish_device(devices, 4 * GIB)
     checkpoints, runs, queue = Checkpoints(artifacts), Runs(store), JobQueue(store)
     planner = Planner(
-        Bases(registry, "here"), Datasets(artifacts), DatasetRecords(store), devices, "here"
+        Bases(registry, "here"),
+        Datasets(artifacts),
+        DatasetRecords(store),
+        Projects(store),
+        devices,
+        "here",
     )
     publishing = Publishing(artifacts, checkpoints, registry, runs)
     requests = RunRequests(queue, runs, planner, checkpoints, publishing)
@@ -75,4 +87,4 @@ async def make_desk(store: Store, model_folder: Path, folder: Path) -> Desk:
 
 
 def spec(**changes: object) -> pb.RunSpec:
-    return pb.RunSpec(**{"project_id": PROJECT, "model": MODEL, **changes})  # type: ignore[arg-type]
+    return pb.RunSpec(**{"project_id": PROJECT, "dataset_id": DATASET, "model": MODEL, **changes})  # type: ignore[arg-type]

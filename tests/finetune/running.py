@@ -23,7 +23,7 @@ from services.cluster.registry_cache import Heartbeat
 from services.cluster.rpc import open_channel
 from services.cluster.settings import ClusterSettings
 from services.cluster.store import Store
-from tests.finetune.datasets import PROJECT
+from tests.finetune.datasets import DATASET, PROJECT
 from tests.gateway.conftest import MODEL, EchoReplica, deployment, echo_replica
 
 ENDED = (pb.RUN_STATUS_SUCCEEDED, pb.RUN_STATUS_FAILED, pb.RUN_STATUS_CANCELLED)
@@ -100,7 +100,11 @@ def run_spec(**changes: object) -> pb.RunSpec:
         early_stop_share=0,
     )
     spec = pb.RunSpec(
-        project_id=PROJECT, model=MODEL, max_evaluation_cases=24, parameters=parameters
+        project_id=PROJECT,
+        dataset_id=DATASET,
+        model=MODEL,
+        max_evaluation_cases=24,
+        parameters=parameters,
     )
     for name, value in changes.items():
         target = spec if hasattr(spec, name) else spec.parameters

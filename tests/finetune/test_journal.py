@@ -17,7 +17,7 @@ def test_a_reader_goes_on_where_it_was(tmp_path: Path) -> None:
     assert [entry.data["step"] for entry in reader.read()] == [1, 2]
     append(journal, 3)
     assert [entry.data["step"] for entry in reader.read()] == [3]
-    assert reader.read() == []
+    assert list(reader.read()) == []
 
 
 def test_ids_grow_over_attempts_and_half_a_line_is_dropped(tmp_path: Path) -> None:
@@ -28,6 +28,20 @@ def test_ids_grow_over_attempts_and_half_a_line_is_dropped(tmp_path: Path) -> No
     assert [entry.event_id for entry in reader.read()] == [2]
     append(Journal(tmp_path), 2)
     assert [(entry.event_id, entry.data["step"]) for entry in reader.read()] == [(3, 2)]
+
+
+def test_the_tail_of_a_long_journal_is_found(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    padding = "x" * 300_000
+    for step in range(1, 11):
+        journal.append(EventKind.METRICS, {"step": step, "padding": padding})
+    journal.append(EventKind.LOG, {"text": "x" * 1_500_000})  # longer than what is read at once
+    append(journal, 12)
+    reader = JournalReader(tmp_path, after_id=9)
+    found: list[int] = []
+    while entries := reader.read():
+        found += [entry.event_id for entry in entries]
+    assert found == [10, 11, 12]
 
 
 def test_a_run_that_said_nothing_has_no_events(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.cluster.artifacts import ArtifactStore
 from services.cluster.datasets import Datasets as DatasetRecords
 from services.cluster.devices import GIB, AssignmentRequest
 from services.cluster.errors import (
@@ -23,7 +24,7 @@ from services.cluster.project_records import DatasetPart, DatasetRecord, Project
 from services.cluster.projects import Projects
 from services.cluster.store import Store
 from services.finetune.parameters import parameter_message
-from tests.finetune.datasets import PROJECT
+from tests.finetune.datasets import DATASET, PROJECT, write_dataset
 from tests.finetune.desk import MODEL, Desk, publish_device, spec, tiny
 
 MODULES = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
@@ -101,8 +102,14 @@ async def test_a_queued_run_tells_its_plan_and_can_be_cancelled(desk: Desk) -> N
         ({"name": "auto"}, BadRequest, "name", "not auto or base"),
         ({"dataset_id": "none"}, NotFound, "dataset_id", "There is no dataset none"),
         ({"dataset_id": "foreign"}, BadRequest, "dataset_id", "belongs to another project"),
-        ({"project_id": "p3"}, Conflict, "dataset_id", "has no dataset yet"),
-        ({"project_id": "p2"}, BadRequest, "dataset_id", "has no file to train on"),
+        ({"project_id": "p2", "dataset_id": ""}, Conflict, "dataset_id", "has no dataset yet"),
+        ({"project_id": "p9", "dataset_id": ""}, NotFound, "", "There is no project p9"),
+        (
+            {"project_id": "p2", "dataset_id": "foreign"},
+            BadRequest,
+            "dataset_id",
+            "has no file to train on",
+        ),
         ({"model": "none"}, ModelNotFound, "model", "There is no model none"),
         ({"model": "test/chat"}, BadRequest, "model", "cannot be fine-tuned"),
         ({"num_devices": 2}, Unimplemented, "num_devices", "takes one device"),
@@ -128,7 +135,7 @@ async def test_a_bad_request_is_refused_by_the_name_of_its_field(
 ) -> None:
     with pytest.raises(kind, match=sentence) as refused:
         await desk.requests.create(spec(**changes), "")
-    assert refused.value.param == param
+    assert (refused.value.param or "") == param
     assert await desk.requests.page("", (), 0, 10) == ([], False)
 
 
@@ -150,10 +157,6 @@ async def test_a_plan_tells_how_hard_the_dataset_is_for_the_base(
 
 async def _scanned(store: Store, model: str, mean_loss: float) -> None:
     """The dataset of the desk as a scan records it."""
-    project = ProjectRecord(
-        project_id=PROJECT, team_id="t", name="web", created_at=1.0, updated_at=1.0
-    )
-    await Projects(store).create(project)
     await JobQueue(store).enqueue(JobKind.SCAN, {}, project_id=PROJECT)
     job = await JobQueue(store).claim(JobKind.SCAN, "w")
     assert job is not None
@@ -167,6 +170,26 @@ async def _scanned(store: Store, model: str, mean_loss: float) -> None:
         created_at=1.0,
     )
     await DatasetRecords(store).record(job, record, {})
+
+
+async def test_a_run_takes_the_dataset_in_force_and_not_the_newest_artifact(
+    desk: Desk, store: Store, tmp_path: Path
+) -> None:
+    """A source was added, scanned and deleted again: what was made of it is newer, and no more."""
+    write_dataset(ArtifactStore(tmp_path), "dataset-with-the-deleted-source")
+    await _scanned(store, MODEL, 1.25)
+    planned = await desk.planner.plan(spec(dataset_id=""))
+    assert planned.plan.dataset_id == DATASET
+
+
+async def test_a_run_trains_the_projects_model(desk: Desk, store: Store) -> None:
+    def change(project: ProjectRecord) -> ProjectRecord:
+        return project.model_copy(update={"finetune_model": "no/such"})
+
+    await Projects(store).change(PROJECT, change)
+    with pytest.raises(ModelNotFound, match="no/such"):
+        await desk.planner.plan(spec(model=""))
+    assert (await desk.planner.plan(spec())).plan.model == MODEL
 
 
 async def test_parameters_are_narrowed_to_a_model(desk: Desk, tiny_model: Path) -> None:

@@ -46,6 +46,15 @@ async def test_a_stream_ends_with_the_run_wherever_it_begins(
         assert await watched(desk, run_id, unknown, **wanted) == whole
 
 
+async def test_whoever_returns_to_a_long_journal_gets_its_tail(desk: Desk) -> None:
+    job = await desk.requests.create(spec(), "")
+    journal = Journal(desk.files.folder(job.job_id))
+    for _ in range(40):
+        journal.append(EventKind.LOG, {"text": "x" * 50_000})
+    await desk.requests.cancel(job.job_id)
+    assert await watched(desk, job.job_id, "38") == ["run 38", "log 39", "log 40", "run 40"]
+
+
 @pytest.mark.parametrize("after", ["x", "-1", "1.5", "\u0663", str(2**64), "9" * 5000])
 async def test_a_wrong_id_is_refused(desk: Desk, after: str) -> None:
     run_id = await run_with_events(desk)
