@@ -12,7 +12,10 @@ _PRELUDE = f"""
 local t = redis.call('TIME')
 local now = t[1] + t[2] / 1000000
 local stamp = string.format('%.6f', now)
-local function key(pattern, id) return (string.gsub(pattern, '{{}}', id)) end
+-- By a function: in a replacement that is a string, "%" means a capture.
+local function key(pattern, id)
+  return (string.gsub(pattern, '{{}}', function() return id end))
+end
 local JOB, QUEUE, DELAYED = '{Keys.JOB}', '{Keys.JOB_QUEUE}', '{Keys.JOB_DELAYED}'
 local RUNNING, HISTORY, EVENTS = '{Keys.JOB_RUNNING}', '{Keys.JOB_HISTORY}', '{Keys.JOB_EVENTS}'
 local WAKE, NUMBER, TOKENS = '{Keys.JOB_WAKE}', '{Keys.JOB_NUMBER}', '{Keys.LEASE_TOKENS}'
@@ -49,6 +52,8 @@ if idempotency ~= '' then
   if known then return known end
   redis.call('HSET', IDEMPOTENCY, idempotency, id)
 end
+-- The client sends a script again when its answer is late: the job may have been claimed since.
+if redis.call('EXISTS', key(JOB, id)) == 1 then return id end
 local number = redis.call('INCR', NUMBER)
 redis.call('HSET', key(JOB, id), 'status', 'queued', 'created_at', stamp, 'number', number,
   'attempt', 0, unpack(ARGV, 5))

@@ -2,7 +2,8 @@
 
 Keys are built from ids inside the scripts, so Hearth needs one Redis, not a Redis Cluster
 (docs/adr/0002). A change compares with the record as the writer read it, and is refused when
-another writer was faster.
+another writer was faster. The client sends a script again when its answer is late, so each accepts
+its own repetition: what it was to do is done already.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ GONE = -1
 _PRELUDE = f"""
 local t = redis.call('TIME')
 local now = t[1] + t[2] / 1000000
-local function key(pattern, id) return (string.gsub(pattern, '{{}}', id)) end
+-- By a function: in a replacement that is a string, "%" means a capture.
+local function key(pattern, id)
+  return (string.gsub(pattern, '{{}}', function() return id end))
+end
 local PROJECTS, NAMES, STATE = '{Keys.PROJECTS}', '{Keys.PROJECT_NAMES}', '{Keys.PROJECT_STATE}'
 local SOURCES, COUNTS = '{Keys.SOURCES}', '{Keys.SOURCE_COUNTS}'
 local BY_NAME, EVENTS = '{Keys.PROJECT_SOURCES}', '{Keys.SOURCE_EVENTS}'
@@ -41,6 +45,7 @@ end
 CREATE_PROJECT = (
     _PRELUDE
     + """
+if redis.call('HEXISTS', PROJECTS, ARGV[1]) == 1 then return 1 end
 if redis.call('HSETNX', NAMES, ARGV[3], ARGV[1]) == 0 then return 0 end
 redis.call('HSET', PROJECTS, ARGV[1], ARGV[2])
 return 1
@@ -65,7 +70,8 @@ return found
 CHANGE_PROJECT = (
     _PRELUDE
     + """
-if redis.call('HGET', PROJECTS, ARGV[1]) ~= ARGV[2] then return -1 end
+local found = redis.call('HGET', PROJECTS, ARGV[1])
+if found ~= ARGV[2] then return found == ARGV[3] and 1 or -1 end
 if ARGV[4] ~= ARGV[5] then
   if redis.call('HSETNX', NAMES, ARGV[5], ARGV[1]) == 0 then return 0 end
   redis.call('HDEL', NAMES, ARGV[4])
@@ -80,7 +86,8 @@ DELETE_PROJECT = (
     _PRELUDE
     + """
 local id = ARGV[1]
-if redis.call('HGET', PROJECTS, id) ~= ARGV[2] then return -1 end
+local found = redis.call('HGET', PROJECTS, id)
+if found ~= ARGV[2] then return found and -1 or 1 end
 for _, source in ipairs(redis.call('HVALS', key(BY_NAME, id))) do
   redis.call('HDEL', SOURCES, source)
   redis.call('HDEL', COUNTS, source)
@@ -107,6 +114,7 @@ local project, source = ARGV[1], ARGV[2]
 if redis.call('HEXISTS', PROJECTS, project) == 0 then return -1 end
 local known = ARGV[5] ~= '' and redis.call('HGET', key(IDEMPOTENCY, project), ARGV[5])
 if known then return known end
+if redis.call('HEXISTS', SOURCES, source) == 1 then return source end
 if redis.call('HSETNX', key(BY_NAME, project), ARGV[4], source) == 0 then return 0 end
 if ARGV[5] ~= '' then redis.call('HSET', key(IDEMPOTENCY, project), ARGV[5], source) end
 redis.call('HSET', SOURCES, source, ARGV[3])
@@ -123,7 +131,8 @@ CHANGE_SOURCE = (
     _PRELUDE
     + """
 local project, source = ARGV[1], ARGV[2]
-if redis.call('HGET', SOURCES, source) ~= ARGV[3] then return -1 end
+local found = redis.call('HGET', SOURCES, source)
+if found ~= ARGV[3] then return found == ARGV[4] and 1 or -1 end
 if ARGV[5] ~= ARGV[6] then
   if redis.call('HSETNX', key(BY_NAME, project), ARGV[6], source) == 0 then return 0 end
   redis.call('HDEL', key(BY_NAME, project), ARGV[5])
@@ -142,7 +151,8 @@ DELETE_SOURCE = (
     _PRELUDE
     + """
 local project, source = ARGV[1], ARGV[2]
-if redis.call('HGET', SOURCES, source) ~= ARGV[3] then return -1 end
+local found = redis.call('HGET', SOURCES, source)
+if found ~= ARGV[3] then return found and -1 or 1 end
 redis.call('HDEL', SOURCES, source)
 redis.call('HDEL', COUNTS, source)
 redis.call('HDEL', key(BY_NAME, project), ARGV[4])

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import hashlib
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +22,7 @@ from services.cluster.errors import (
     NotFound,
     OutOfDisk,
     PayloadTooLarge,
+    StoreUnavailable,
 )
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.cluster.project_records import SourceKind, SourceRecord
@@ -28,6 +30,8 @@ from services.cluster.projects import Projects
 from services.cluster.sources import Sources
 from services.datascan import readers, specs
 from services.datascan.settings import DatascanSettings
+
+log = logging.getLogger(__name__)
 
 CONTENT = "content"  # the only file of the artifact: a user's file name is never used as a path
 _MAX_CHUNK_BYTES = 1024 * 1024
@@ -74,56 +78,61 @@ class Uploads:
         now = time.time()
         with self._artifacts.draft(ArtifactKind.SOURCE, artifact_id) as draft:
             received = await self._receive(header, requests, draft.file(CONTENT))
+            source = SourceRecord(
+                source_id=source_id,
+                project_id=project.project_id,
+                team_id=project.team_id,
+                kind=_kind(header.file_name),
+                name=replaced.name if replaced else await self._name(header),
+                split=replaced.split if replaced else specs.source_split(header.spec),
+                artifact_id=artifact_id,
+                file_name=header.file_name,
+                size_bytes=received.size_bytes,
+                sha256=received.sha256,
+                num_entries=received.num_entries,
+                created_at=replaced.created_at if replaced else now,
+                fetched_at=now,
+            )
             with _full_disk():
                 await asyncio.to_thread(
                     draft.publish, project_id=project.project_id, team_id=project.team_id
                 )
-        source = SourceRecord(
-            source_id=source_id,
-            project_id=project.project_id,
-            team_id=project.team_id,
-            kind=_kind(header.file_name),
-            name=replaced.name if replaced else await self._name(header),
-            split=replaced.split if replaced else specs.source_split(header.spec),
-            artifact_id=artifact_id,
-            file_name=header.file_name,
-            size_bytes=received.size_bytes,
-            sha256=received.sha256,
-            num_entries=received.num_entries,
-            created_at=replaced.created_at if replaced else now,
-            fetched_at=now,
-        )
-        return await self._record(source, key)
+        return await self._record(source, key, replaces=replaced is not None)
 
-    async def _record(self, source: SourceRecord, key: str) -> SourceRecord:
-        """The bytes of a source that was not recorded are deleted, as those that it replaced."""
-        unused = source.artifact_id
+    async def _record(self, source: SourceRecord, key: str, *, replaces: bool) -> SourceRecord:
+        """Raises NotFound when the source to be replaced was deleted meanwhile.
+
+        The bytes of a source that was not recorded are deleted, as those that it replaced; none
+        are when Redis did not say which of the two became of it.
+        """
+        artifact_ids = {source.artifact_id}
+
+        def replace(current: SourceRecord) -> SourceRecord:
+            artifact_ids.add(current.artifact_id)
+            return source.model_copy(update={"name": current.name, "split": current.split})
+
         try:
-            if await self._is_new(source):
+            if replaces:
+                recorded = await self._sources.change(source.source_id, replace, key)
+            else:
                 recorded = await self._sources.add(source, key)
-                unused = "" if recorded.artifact_id == source.artifact_id else source.artifact_id
-                return recorded
-            before = ""
+        except (NotFound, Conflict):
+            await self._delete_unnamed(source.source_id, artifact_ids)
+            raise
+        await self._delete_unnamed(source.source_id, artifact_ids)
+        return recorded
 
-            def replace(current: SourceRecord) -> SourceRecord:
-                nonlocal before
-                before = current.artifact_id
-                kept = {"name": current.name, "split": current.split}
-                return source.model_copy(update=kept)
-
-            changed = await self._sources.change(source.source_id, replace, key)
-            unused = before
-            return changed
-        finally:
-            if unused:
-                await asyncio.to_thread(delete_content, self._artifacts, unused)
-
-    async def _is_new(self, source: SourceRecord) -> bool:
+    async def _delete_unnamed(self, source_id: str, artifact_ids: set[str]) -> None:
+        """Deletes the bytes that the record of the source, as it is now, does not name."""
         try:
-            await self._sources.get(source.source_id)
+            named = {(await self._sources.get(source_id)).artifact_id}
         except NotFound:
-            return True
-        return False
+            named = set()
+        except StoreUnavailable:
+            log.warning("bytes of a source are kept", extra={"artifacts": sorted(artifact_ids)})
+            return
+        for artifact_id in artifact_ids - named:
+            await asyncio.to_thread(delete_content, self._artifacts, artifact_id)
 
     def _check(self, header: pb.UploadSourceHeader) -> None:
         """Everything that can be refused before a byte is read."""

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from services.cluster.datasets import Datasets
 from services.cluster.errors import Conflict, LeaseLost, NotFound
+from services.cluster.job_scripts import CANCEL
 from services.cluster.jobs import JobKind, JobQueue, JobRecord
 from services.cluster.project_records import (
     DatasetRecord,
@@ -66,6 +68,43 @@ async def test_a_name_is_unique_in_its_team(store: Store) -> None:
     await projects.change("p1", lambda p: p.model_copy(update={"name": "web2"}))
     await projects.change("p3", lambda p: p.model_copy(update={"name": "web"}))
     assert [view.project.name for view in await projects.all()] == ["web", "web", "web2"]
+
+
+class RepeatingStore(Store):
+    """Runs every script twice, as the client does when the first answer is late."""
+
+    async def run(self, source: str, keys: list[str], args: list[str | int | float]) -> Any:
+        await super().run(source, keys, args)
+        return await super().run(source, keys, args)
+
+
+async def test_every_transition_accepts_its_own_repetition(store: Store) -> None:
+    again = RepeatingStore(store.redis)
+    projects, sources = Projects(again), Sources(again)
+    await projects.create(project())
+    calls = 0
+
+    def renamed(current: SourceRecord) -> SourceRecord:
+        nonlocal calls
+        calls += 1
+        return current.model_copy(update={"name": "new"})
+
+    await projects.change("p1", lambda p: p.model_copy(update={"name": "web2"}))
+    assert await sources.add(source()) == source()
+    changed = await sources.change("s1", renamed)
+    assert (calls, [one for one, _ in await sources.all("p1")]) == (1, [changed])
+    assert await sources.delete("s1") == changed
+    await projects.delete("p1")
+    assert await projects.all() == []
+    job = await JobQueue(again).enqueue(JobKind.SCAN, {})
+    assert await store.redis.get(Keys.JOB_NUMBER) == "1"
+    assert await store.redis.xlen(Keys.JOB_EVENTS.format(job.job_id)) == 1
+
+
+async def test_an_id_may_hold_a_percent_sign(store: Store) -> None:
+    with pytest.raises(NotFound, match="no project %2"):
+        await Projects(store).get("%2")
+    assert await store.run(CANCEL, [], ["%2", JobKind.SCAN]) == 0
 
 
 async def test_changes_of_two_writers_are_both_kept(store: Store) -> None:

@@ -3,11 +3,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
+from services.cluster import project_scripts as scripts
 from services.cluster.artifacts import ArtifactKind, ArtifactStore
-from services.cluster.errors import BadRequest, DeadlineExceeded, NotFound, PayloadTooLarge
+from services.cluster.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    NotFound,
+    PayloadTooLarge,
+    StoreUnavailable,
+)
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.cluster.project_records import ProjectRecord, SourceSplit
 from services.cluster.projects import Projects
@@ -15,7 +23,7 @@ from services.cluster.settings import ClusterSettings
 from services.cluster.sources import Sources
 from services.cluster.store import Store
 from services.datascan.settings import DatascanSettings
-from services.datascan.uploads import CONTENT, Uploads
+from services.datascan.uploads import CONTENT, Uploads, delete_content
 from tests.datascan.archives import tarred, zipped
 from tests.datascan.running import upload
 
@@ -155,3 +163,69 @@ async def test_a_bomb_is_taken_as_it_is(store: Store, settings: ClusterSettings)
     assert source.num_entries >= 2
     size_bytes = sum(place.stat().st_size for place in settings.data_dir.rglob("*"))
     assert size_bytes < 1_000_000
+
+
+class LateStore(Store):
+    """Writes a source and then answers late: the client asks again, or gives up."""
+
+    gives_up = False
+
+    async def run(self, source: str, keys: list[str], args: list[str | int | float]) -> Any:
+        answer = await super().run(source, keys, args)
+        if source not in (scripts.ADD_SOURCE, scripts.CHANGE_SOURCE):
+            return answer
+        if self.gives_up:
+            raise StoreUnavailable("late")
+        return await super().run(source, keys, args)
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+async def test_a_late_answer_loses_no_bytes_that_a_record_names(
+    store: Store, settings: ClusterSettings, gives_up: bool
+) -> None:
+    late = LateStore(store.redis)
+    late.gives_up = gives_up
+    case = Case(late, settings)
+    await case.begin()
+    replaced = ""
+    for content in (b"x = 1", b"x = 2"):
+        messages = upload("p", "a.py", content, replaced_source_id=replaced)
+        if gives_up:
+            with pytest.raises(StoreUnavailable):
+                await case.uploads.take(messages)
+        else:
+            await case.uploads.take(messages)
+        ((source, _),) = await case.sources.all("p")
+        folder = case.artifacts.path(ArtifactKind.SOURCE, source.artifact_id)
+        assert (folder / CONTENT).read_bytes() == content
+        replaced = source.source_id
+    # The replaced bytes are kept when nobody can say that they were replaced.
+    assert len(case.artifacts.manifests(ArtifactKind.SOURCE)) == (2 if gives_up else 1)
+
+
+async def test_a_source_or_project_deleted_during_an_upload_stays_deleted(
+    store: Store, settings: ClusterSettings
+) -> None:
+    case = Case(store, settings)
+    await case.begin()
+    source = await case.uploads.take(upload("p", "a.py", b"x = 1"))
+
+    async def replacing() -> AsyncIterator[pb.UploadSourceRequest]:
+        async for message in upload("p", "a.py", b"x", replaced_source_id=source.source_id):
+            yield message
+        deleted = await case.sources.delete(source.source_id)
+        delete_content(case.artifacts, deleted.artifact_id)
+
+    with pytest.raises(NotFound, match="no source"):
+        await case.uploads.take(replacing())
+    assert await case.left_nothing()
+
+    async def adding() -> AsyncIterator[pb.UploadSourceRequest]:
+        async for message in upload("p", "a.py", b"x"):
+            yield message
+        await case.projects.delete("p")
+
+    with pytest.raises(NotFound, match="no project"):
+        await case.uploads.take(adding())
+    await case.begin()
+    assert await case.left_nothing()
