@@ -19,18 +19,22 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ConnectionError,
+    MaxConnectionsError,
     OutOfMemoryError,
     ReadOnlyError,
     TimeoutError,
 )
 
-from services.cluster.errors import StoreUnavailable
+from services.cluster.errors import Overloaded, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 
 _ANSWER_TIMEOUT_SECONDS = 2.0
+_MAX_CONNECTIONS = 100
+_MAX_WATCHERS = 1000  # each holds a connection; Redis takes 10000 of all processes together
+_WATCHERS_RETRY_SECONDS = 5.0
 
 
 class Keys:
@@ -91,24 +95,30 @@ class Keys:
     SIGN_IN_LINK = "hearth:sign-in-link:{}"  # string with TTL: user_id, named by its sha256
 
 
-class Store:
-    """One connection pool. `answering()` turns Redis being away into `StoreUnavailable`."""
+# A process follows each of these once, for itself. All other streams are watched for callers, of
+# whom there may be any number.
+_FOLLOWED = (Keys.CHANGES, Keys.TOKEN_EVENTS, Keys.JOB_WAKE.format(""))
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+
+class Store:
+    """`answering()` turns Redis being away into `StoreUnavailable`.
+
+    Whoever watches a stream holds a connection while waiting, so watchers have a pool of their own:
+    commands, and what the process itself follows, never wait for them.
+    """
+
+    def __init__(
+        self, client: redis.asyncio.Redis, watching: redis.asyncio.Redis | None = None
+    ) -> None:
         self.redis = client
+        self._watching = client if watching is None else watching
         self._scripts: dict[str, AsyncScript] = {}
 
     @classmethod
-    async def connect(cls, url: str) -> Store:
+    async def connect(cls, url: str, max_watchers: int = _MAX_WATCHERS) -> Store:
         """Raises StoreUnavailable when Redis does not answer or holds a newer schema."""
-        client = redis.asyncio.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_connect_timeout=_ANSWER_TIMEOUT_SECONDS,
-            socket_timeout=_ANSWER_TIMEOUT_SECONDS,
-            retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1),
-        )
-        store = cls(client)
+        client = _client(url, _MAX_CONNECTIONS)
+        store = cls(client, _client(url, max_watchers))
         async with store.answering():
             await client.set(Keys.SCHEMA, SCHEMA_VERSION, nx=True)
             found = int(await client.get(Keys.SCHEMA) or SCHEMA_VERSION)
@@ -121,7 +131,10 @@ class Store:
         return store
 
     async def close(self) -> None:
-        await self.redis.aclose()
+        try:
+            await self.redis.aclose()
+        finally:
+            await self._watching.aclose()
 
     async def run(self, source: str, keys: list[str], args: list[str | int | float]) -> Any:
         """Runs a Lua script by its hash; `source` is a module constant, so the cache is bounded."""
@@ -134,9 +147,22 @@ class Store:
     async def read_stream(
         self, key: str, after: str, block_milliseconds: int
     ) -> list[tuple[str, dict[str, str]]]:
-        """Entries after an id, oldest first; waits for one, at most so long, and then has none."""
+        """Entries after an id, oldest first; waits for one, at most so long, and then has none.
+
+        Raises Overloaded when too many watch, but not for what the process itself follows.
+        """
+        client = self.redis if key.startswith(_FOLLOWED) else self._watching
         async with self.answering():
-            streams: Any = await self.redis.xread({key: after}, block=block_milliseconds)
+            try:
+                streams: Any = await client.xread({key: after}, block=block_milliseconds)
+            except MaxConnectionsError as error:
+                if client is self.redis:
+                    raise
+                raise Overloaded(
+                    "This process has as many event streams open as it may; close one, or ask"
+                    " again.",
+                    retry_after_seconds=_WATCHERS_RETRY_SECONDS,
+                ) from error
         return [(str(entry), fields) for entry, fields in streams[0][1]] if streams else []
 
     async def field(self, key: str, name: str) -> str:
@@ -179,3 +205,14 @@ class Store:
                 f"Redis does not answer or takes no writes ({type(error).__name__}: {error}).",
                 retry_after_seconds=2,
             ) from error
+
+
+def _client(url: str, max_connections: int) -> redis.asyncio.Redis:
+    return redis.asyncio.Redis.from_url(
+        url,
+        max_connections=max_connections,
+        decode_responses=True,
+        socket_connect_timeout=_ANSWER_TIMEOUT_SECONDS,
+        socket_timeout=_ANSWER_TIMEOUT_SECONDS,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1),
+    )

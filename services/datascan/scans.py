@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import json
 import logging
+from collections.abc import Sequence
 
 from services.cluster.errors import Conflict, NotFound, StoreUnavailable
-from services.cluster.jobs import TERMINAL, JobKind, JobQueue, JobRecord, JobStatus
+from services.cluster.jobs import TERMINAL, JobKind, JobQueue, JobRecord
 from services.cluster.pb.v1 import datascan_pb2 as pb
-from services.cluster.project_records import ProjectRecord
+from services.cluster.project_records import ProjectRecord, SourceRecord
 from services.cluster.projects import Projects
 from services.cluster.sources import Sources
 from services.datascan.scan_payload import digest, payload_of, with_defaults
@@ -18,6 +21,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
 _MAX_ATTEMPTS = 20  # a stop of the process counts as one too
+# Beside the fields of ScanJob, for comparing only: a source that is replaced keeps its id.
+_SOURCES_DIGEST = "sourcesDigest"
 
 
 class Scans:
@@ -34,15 +39,15 @@ class Scans:
         refresh: bool = False,
         from_scratch: bool = False,
     ) -> JobRecord:
-        """A queued scan that would do the same, or a new one for which an open one makes way.
+        """An open scan that does the same, or a new one for which an open one makes way.
 
         Raises NotFound, and Conflict when a user asks for a scan of nothing.
         """
         while True:
             view = await self._projects.get(project_id)
-            source_ids = [source.source_id for source, _ in await self._sources.all(project_id)]
+            sources = [source for source, _ in await self._sources.all(project_id)]
             # After the last source was deleted a scan has to run: its dataset is empty.
-            if not source_ids and trigger == pb.SCAN_TRIGGER_USER:
+            if not sources and trigger == pb.SCAN_TRIGGER_USER:
                 raise Conflict("The project has no source to scan; upload one first.")
             payload = payload_of(
                 pb.ScanJob(
@@ -52,16 +57,17 @@ class Scans:
                     trigger=trigger,
                     refresh=refresh,
                     from_scratch=from_scratch,
-                    source_ids=source_ids,
+                    source_ids=[source.source_id for source in sources],
                     filters=filters_in_force(view.project),
                     model=view.project.finetune_model,
                 )
             )
+            payload[_SOURCES_DIGEST] = _digest_of(sources)
             latest = view.latest_scan_id
             open_job = await self._open(latest)
             if open_job:
                 same = digest(open_job.payload) == digest(payload)
-                if same and open_job.status is JobStatus.QUEUED:
+                if same and not open_job.cancel_requested:
                     return open_job
                 await self.cancel_if_open(open_job.job_id)
             job = await self._jobs.enqueue(
@@ -123,3 +129,9 @@ class ScanSchedule:
 
 def filters_in_force(project: ProjectRecord) -> pb.ScanFilters:
     return with_defaults(pb.ScanFilters(project_id=project.project_id, team_id=project.team_id))
+
+
+def _digest_of(sources: Sequence[SourceRecord]) -> str:
+    """Of everything of the sources that a scan reads; uploaded bytes never change in place."""
+    read = [[s.source_id, s.artifact_id, s.name, s.split, s.file_name] for s in sources]
+    return hashlib.sha256(json.dumps(read).encode()).hexdigest()[:16]

@@ -173,11 +173,40 @@ async def test_one_scan_is_open_and_the_newest_wins(scanning: Scanning) -> None:
     running = await scanning.place.jobs.claim(JobKind.SCAN, "w")
     assert running is not None
     assert running.job_id == newer.job_id
+    assert (await scanning.scan(project_id)).job_id == newer.job_id
+    await scanning.uploads.take(upload(project_id, "c.py", program(3).encode()))
     newest = await scanning.scan(project_id)
     assert (await scanning.scans.get(newer.job_id)).cancel_requested
     assert newest.status is JobStatus.QUEUED
     ids = await scanning.place.projects.scan_ids(project_id)
     assert ids == [newest.job_id, newer.job_id, started[0].job_id]
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+async def test_a_change_that_an_open_scan_has_seen_starts_no_other(
+    scanning: Scanning, is_running: bool
+) -> None:
+    project_id = await scanning.project()
+    source = await scanning.uploads.take(upload(project_id, "a.py", program(1).encode()))
+    scan = await scanning.scan(project_id)
+    if is_running:
+        assert await scanning.place.jobs.claim(JobKind.SCAN, "w")
+    schedule = ScanSchedule(scanning.scans, scanning.place.projects)
+    await schedule.look()
+    assert await scanning.place.projects.due() == []
+    assert await scanning.place.projects.scan_ids(project_id) == [scan.job_id]
+    seen = await scanning.scans.get(scan.job_id)
+    assert seen.status is (JobStatus.RUNNING if is_running else JobStatus.QUEUED)
+    assert not seen.cancel_requested
+    # The same source with other bytes is another scan.
+    replaces = {"replaced_source_id": source.source_id}
+    await scanning.uploads.take(upload(project_id, "a.py", program(2).encode(), **replaces))
+    await schedule.look()
+    assert len(await scanning.place.projects.scan_ids(project_id)) == 2
+    # One that is being cancelled does not count either.
+    newest = await scanning.place.projects.get(project_id)
+    await scanning.scans.cancel(newest.latest_scan_id)
+    assert (await scanning.scan(project_id)).job_id != newest.latest_scan_id
 
 
 async def test_nothing_is_scanned_by_itself_only(scanning: Scanning) -> None:

@@ -112,8 +112,13 @@ def _read(place: Path, unpack: Opener, limits: ReadLimits, skip: int) -> Iterato
 
 
 def _next(archive: tarfile.TarFile, stream: _Unpacked) -> tarfile.TarInfo | None:
-    """The next header. What is left of the member before it is passed over, not kept."""
+    """The next header. What is left of the member before it is passed over, not kept.
+
+    Nor is what global headers said: they speak of all files after them, and each adds to the
+    memory. Those that count here, path and size, mean nothing for more than one file.
+    """
     archive.members = []  # type: ignore[attr-defined]  # else a million of them stay in memory
+    archive.pax_headers = {}
     fileobj = archive.fileobj
     ahead = archive.offset - fileobj.tell() if fileobj else 0
     stream.allow(max(ahead, 0) + _MAX_HEADER_BYTES)

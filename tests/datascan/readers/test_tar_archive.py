@@ -126,3 +126,20 @@ def test_a_header_that_says_it_is_long_does_not_fill_the_memory(tmp_path: Path) 
     tracemalloc.stop()
     assert "header" in file.refusal
     assert peak_bytes < 8 * MIB
+
+
+def test_global_headers_do_not_add_up(tmp_path: Path) -> None:
+    raw = bytearray()
+    for number in range(60):
+        headers = {f"HEARTH.{number}": "x" * 500_000}
+        raw += tarfile.TarInfo.create_pax_global_header(headers)
+        raw += tarfile.TarInfo(f"{number}.py").tobuf(tarfile.USTAR_FORMAT)
+    place = tmp_path / "content"
+    place.write_bytes(bytes(raw) + b"\0" * 1024)
+    del raw
+    tracemalloc.start()
+    files = list(read(place, "x.tar", LIMITS))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [file.path for file in files] == [f"{number}.py" for number in range(60)]
+    assert peak_bytes < 8 * MIB

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from services.cluster.errors import Overloaded
+from services.cluster.store import Keys, Store
+
+MAX_WATCHERS = 3
+
+
+async def test_watchers_keep_nobody_else_from_redis(store: Store, redis_url: str) -> None:
+    key = Keys.JOB_EVENTS.format("j1")
+    crowded = await Store.connect(redis_url, MAX_WATCHERS)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            watching = [
+                tasks.create_task(crowded.read_stream(key, "$", 1900)) for _ in range(MAX_WATCHERS)
+            ]
+            async with asyncio.timeout(1):
+                while (await store.redis.info("clients"))["blocked_clients"] < MAX_WATCHERS:
+                    await asyncio.sleep(0)
+            with pytest.raises(Overloaded, match="event streams open") as refused:
+                await crowded.read_stream(key, "$", 1)
+            assert refused.value.retry_after_seconds
+            assert await crowded.field("h", "f") == ""
+            for followed in (Keys.CHANGES, Keys.TOKEN_EVENTS, Keys.JOB_WAKE.format("scan")):
+                assert await crowded.read_stream(followed, "$", 1) == []
+            await store.redis.xadd(key, {"event": "e"})
+        assert all(task.result() for task in watching)
+        assert await crowded.read_stream(key, "$", 1) == []
+    finally:
+        await crowded.close()
