@@ -31,9 +31,9 @@ GUI := $(if $(wildcard $(WEB)/package.json),$(WEB)/dist/index.html)
 GUI_PACKAGES := $(if $(GUI),$(WEB)/node_modules/.installed)
 DOCUMENT := $(if $(wildcard services/gateway/openapi.py),$(WEB)/openapi.json)
 
-# First line of a recipe: says what begins, and at its end how long it took.
-step = echo "- $(1)"; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN {printf \"  $(1): %.1f s\n\", \
-	$$EPOCHREALTIME - $$begun}"' EXIT
+# First line of a recipe: says what begins, and at its end how long it took; not where a token is printed.
+step = echo "- $(1)" >&2; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN {printf \"  $(1): %.1f s\n\", \
+	$$EPOCHREALTIME - $$begun}" >&2' EXIT
 
 .PHONY: help setup proto run test lint types faults bench docker-test admin-link token clean requirements
 help:  ## list these commands
