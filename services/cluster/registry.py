@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -203,7 +203,7 @@ class Registry:
                 num_forgotten += await self._delete(records, kind, record_id)
         return num_forgotten
 
-    async def watch(self) -> AsyncIterator[ClusterView]:
+    async def watch(self) -> AsyncGenerator[ClusterView]:
         """The view now, and again after each change; goes on when Redis was away."""
         last_id = "$"
         while True:

@@ -25,7 +25,6 @@ from services.finetune.settings import FinetuneSettings
 
 DEFAULT_CASES = 300
 CASES_FILE = "evaluation-cases.jsonl"
-_LOOK_SECONDS = 0.5
 _SHOWN_BYTES = 4096
 
 
@@ -121,22 +120,25 @@ class Evaluator:
 
     async def _ready_replica(self, model: str) -> ReplicaRecord:
         """The one with the least to do. Raises EngineUnavailable when none comes up in time."""
-        deadline = time.monotonic() + self._settings.evaluation_wait_seconds
-        while True:
-            view = await self._registry.view()
-            ready = [
-                replica
-                for replica in view.replicas.values()
-                if replica.model == model and replica.phase is ReplicaPhase.READY
-            ]
-            if ready:
-                return min(ready, key=lambda r: (r.num_running + r.num_waiting, r.replica_id))
-            if time.monotonic() > deadline:
-                raise EngineUnavailable(
-                    f"No replica of {model} was ready to compare base and adapter; deploy the"
-                    " model, then publish the checkpoint by hand if it is good."
-                )
-            await asyncio.sleep(_LOOK_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with (
+                asyncio.timeout(self._settings.evaluation_wait_seconds),
+                contextlib.aclosing(self._registry.watch()) as views,
+            ):
+                async for view in views:
+                    ready = [
+                        replica
+                        for replica in view.replicas.values()
+                        if replica.model == model and replica.phase is ReplicaPhase.READY
+                    ]
+                    if ready:
+                        return min(
+                            ready, key=lambda r: (r.num_running + r.num_waiting, r.replica_id)
+                        )
+        raise EngineUnavailable(
+            f"No replica of {model} was ready to compare base and adapter; deploy the model, then"
+            " publish the checkpoint by hand if it is good."
+        )
 
 
 def _finished(record: EvaluationRecord, found: Comparison) -> EvaluationRecord:
