@@ -30,7 +30,7 @@ from services.cluster.records import (
 )
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.settings import LocationSettings, load
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 
 SERVICES = ("inference", "datascan", "finetune", "gateway", "webui")

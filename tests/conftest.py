@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from services.cluster import redis_server
 from services.cluster.errors import StoreUnavailable
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 
 
 @pytest.fixture(scope="session")

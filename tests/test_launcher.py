@@ -19,7 +19,7 @@ from services.cluster.records import (
 )
 from services.cluster.registry import ClusterView
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 
 ROOT = Path(__file__).parents[1]
 STARTING, READY = DeploymentPhase.STARTING, DeploymentPhase.READY

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from services.cluster import project_scripts as scripts
 from services.cluster.errors import Conflict, LeaseLost, NotFound
-from services.cluster.jobs import JobRecord
+from services.cluster.jobs.records import JobRecord
 from services.cluster.project_records import DatasetRecord, SourceCounts
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 
 class Datasets:

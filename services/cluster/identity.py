@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from services.cluster.errors import BadRequest, NotFound, Unauthenticated
 from services.cluster.records import Record, readable
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 TOKEN_PREFIX = "hearth"
 SIGN_IN_LINK_SECONDS = 15 * 60

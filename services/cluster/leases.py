@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from services.cluster.errors import LeaseLost
 from services.cluster.metrics import LEASES_LOST
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 # KEYS: lease, tokens. ARGV: holder, ttl in seconds. Answers the token, or false.
 _ACQUIRE = """

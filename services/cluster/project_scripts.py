@@ -8,7 +8,7 @@ its own repetition: what it was to do is done already.
 
 from __future__ import annotations
 
-from services.cluster.store import Keys
+from services.cluster.store.keys import Keys
 
 # What a script answers instead of a record or 1.
 TAKEN = 0

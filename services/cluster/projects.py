@@ -11,7 +11,8 @@ from typing import Any
 from services.cluster import project_scripts as scripts
 from services.cluster.errors import Conflict, NotFound
 from services.cluster.project_records import ProjectRecord, ProjectView
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 
 class Projects:

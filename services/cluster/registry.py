@@ -23,7 +23,8 @@ from services.cluster.records import (
     ReplicaRecord,
     readable,
 )
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[1]))
 """
 
 _PUT_KEYS = [Keys.CHANGES, Keys.CAPS_VERSION, Keys.CAPS_DIGESTS, Keys.DEPLOYED]
-_BEATS = {Keys.REPLICAS: Keys.REPLICA_BEATS, Keys.PROCESSES: Keys.PROCESS_BEATS}
+_BEATS: Mapping[str, str] = {Keys.REPLICAS: Keys.REPLICA_BEATS, Keys.PROCESSES: Keys.PROCESS_BEATS}
 
 R = TypeVar("R", bound=Record)
 

@@ -10,10 +10,11 @@ from enum import StrEnum
 from typing import Any
 
 from services.cluster.errors import LeaseLost, NotFound
-from services.cluster.jobs import JobRecord
+from services.cluster.jobs.records import JobRecord
 from services.cluster.metrics import LEASES_LOST
 from services.cluster.records import Record
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 
 class RunPhase(StrEnum):

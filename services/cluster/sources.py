@@ -8,7 +8,8 @@ from services.cluster import project_scripts as scripts
 from services.cluster.errors import Conflict, NotFound
 from services.cluster.project_records import SourceCounts, SourceRecord
 from services.cluster.projects import no_project
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 _BLOCK_MILLISECONDS = 1000
 

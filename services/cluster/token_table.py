@@ -10,7 +10,8 @@ import time
 from services.cluster.errors import StoreUnavailable
 from services.cluster.identity import TOKEN_PREFIX, Identity, TokenRecord, digest
 from services.cluster.records import readable
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 from services.cluster.tasks import end
 
 log = logging.getLogger(__name__)

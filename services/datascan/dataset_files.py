@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.project_records import DatasetChange
 from services.datascan.verdict_rows import Split
 from services.datascan.verdict_store import VerdictStore

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.json_format import ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.cluster.jobs import JobRecord, JobStatus
+from services.cluster.jobs.records import JobRecord, JobStatus
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.cluster.project_records import (
     DatasetPart,

@@ -15,10 +15,12 @@ from pathlib import Path
 import uvloop
 
 from services.cluster import log as cluster_log
-from services.cluster.artifacts import ArtifactStore
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.datasets import Datasets
 from services.cluster.errors import BadRequest, HearthError, Unavailable
-from services.cluster.jobs import JobKind, JobQueue
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobKind
+from services.cluster.jobs.sweeper import Sweeper
 from services.cluster.membership import membership
 from services.cluster.pb.v1 import datascan_pb2_grpc
 from services.cluster.projects import Projects
@@ -27,8 +29,7 @@ from services.cluster.registry_cache import RegistryCache
 from services.cluster.rpc import RpcServer
 from services.cluster.settings import load
 from services.cluster.sources import Sources
-from services.cluster.store import Store
-from services.cluster.sweeper import Sweeper
+from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 from services.datascan.project_changes import ProjectChanges
 from services.datascan.replicas import Replicas

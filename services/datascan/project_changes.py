@@ -7,9 +7,9 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from services.cluster.artifacts import ArtifactKind
+from services.cluster.artifacts.manifest import ArtifactKind
 from services.cluster.errors import BadRequest, Conflict, NotFound
-from services.cluster.jobs import TERMINAL, JobKind
+from services.cluster.jobs.records import TERMINAL, JobKind
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.cluster.project_records import ProjectRecord, ProjectView, SourceRecord
 from services.cluster.registry import Registry

@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 
 from google.protobuf.json_format import MessageToDict
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.datasets import Datasets
 from services.cluster.errors import NotFound, StoreUnavailable
-from services.cluster.jobs import JobQueue, JobRecord
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobRecord
 from services.cluster.project_records import (
     DatasetChange,
     DatasetLanguage,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeVar
 
-from services.cluster.jobs import JobProgress
+from services.cluster.jobs.records import JobProgress
 
 _WINDOW_SECONDS = 10.0
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.cluster.errors import BadRequest
-from services.cluster.jobs import TERMINAL, JobQueue, JobRecord
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import TERMINAL, JobRecord
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.datascan.messages import scan_message
 from services.datascan.scans import Scans

@@ -20,7 +20,7 @@ from services.cluster.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from services.cluster.jobs import JobKind, JobRecord
+from services.cluster.jobs.records import JobKind, JobRecord
 from services.cluster.log import job_id_var
 from services.cluster.tasks import end
 from services.datascan.scan_attempt import ScanAttempt, Workplace

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import NotFound
 from services.cluster.project_records import SourceRecord
 from services.datascan import readers

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Sequence
 
 from services.cluster.errors import Conflict, NotFound, StoreUnavailable
-from services.cluster.jobs import TERMINAL, JobKind, JobQueue, JobRecord
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import TERMINAL, JobKind, JobRecord
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.cluster.project_records import ProjectRecord, SourceRecord
 from services.cluster.projects import Projects

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import (
     BadRequest,
     Conflict,

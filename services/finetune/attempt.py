@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from services.cluster import VERSION
-from services.cluster.devices import AssignmentRecord
+from services.cluster.devices.records import AssignmentRecord
 from services.cluster.errors import BadRequest, Conflict, DevicesUnavailable, LeaseLost, Overloaded
 from services.cluster.runs import RunPhase
 from services.cluster.tasks import end

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cluster.artifacts import MANIFEST, ArtifactKind, ArtifactStore, Manifest
+from services.cluster.artifacts.manifest import MANIFEST, ArtifactKind, Manifest
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import NotFound
 from services.finetune.trainer.messages import CheckpointWritten
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore, Manifest
+from services.cluster.artifacts.manifest import ArtifactKind, Manifest
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import BadRequest, Conflict, NotFound
 from services.finetune.files import TEST, TRAIN, DatasetFile, read_files
 from services.finetune.tokens import TextTokenizer

@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from services.cluster.errors import LeaseLost, StoreUnavailable
-from services.cluster.jobs import JobProgress, JobQueue, JobRecord
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobProgress, JobRecord
 from services.cluster.runs import Runs, RunState
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from services.cluster.devices import GIB
+from services.cluster.devices.records import GIB
 from services.cluster.errors import BadRequest
 
 _VALUE_BYTES = {"cpu": 4, "cuda": 2}

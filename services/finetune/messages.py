@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.cluster.jobs import JobRecord, JobStatus
+from services.cluster.jobs.records import JobRecord, JobStatus
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.runs import (
     EvaluationRecord,

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from services.cluster.artifacts import Manifest
+from services.cluster.artifacts.manifest import Manifest
 from services.cluster.datasets import Datasets as DatasetRecords
-from services.cluster.devices import AssignmentRequest, Devices, DeviceSnapshot, choose
+from services.cluster.devices.assignments import Devices
+from services.cluster.devices.policy import choose
+from services.cluster.devices.records import AssignmentRequest, DeviceSnapshot
 from services.cluster.errors import BadRequest, Conflict, DevicesUnavailable, NotFound
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.projects import Projects

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 import uvloop
 
 from services.cluster import log as cluster_log
-from services.cluster.artifacts import ArtifactStore
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.datasets import Datasets as DatasetRecords
-from services.cluster.devices import Devices
+from services.cluster.devices.assignments import Devices
 from services.cluster.errors import HearthError, StoreUnavailable
-from services.cluster.jobs import JobKind, JobQueue
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobKind
+from services.cluster.jobs.sweeper import Sweeper
 from services.cluster.membership import membership
 from services.cluster.pb.v1 import finetune_pb2_grpc
 from services.cluster.projects import Projects
@@ -23,8 +25,7 @@ from services.cluster.registry import Registry
 from services.cluster.rpc import RpcServer
 from services.cluster.runs import Runs
 from services.cluster.settings import load
-from services.cluster.store import Store
-from services.cluster.sweeper import Sweeper
+from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 from services.finetune.bases import Bases
 from services.finetune.checkpoints import Checkpoints

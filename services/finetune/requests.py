@@ -7,7 +7,8 @@ import time
 from collections.abc import Collection
 
 from services.cluster.errors import BadRequest, Conflict, DevicesUnavailable, NotFound
-from services.cluster.jobs import JobKind, JobQueue, JobRecord, JobStatus
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobKind, JobRecord, JobStatus
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.records import AdapterRecord
 from services.cluster.runs import EvaluationRecord, EvaluationStatus, Runs

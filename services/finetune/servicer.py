@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import NoReturn
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import BadRequest, Unimplemented
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.pb.v1 import finetune_pb2_grpc as rpc

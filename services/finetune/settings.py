@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from services.cluster.jobs import LEASE_SECONDS
+from services.cluster.jobs.queue import LEASE_SECONDS
 from services.cluster.settings import ClusterSettings
 
 

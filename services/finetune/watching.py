@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from google.protobuf import json_format
 
 from services.cluster.errors import BadRequest
-from services.cluster.jobs import TERMINAL
+from services.cluster.jobs.records import TERMINAL
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.finetune.journal import EventKind, JournalEntry, JournalReader, newest_event_id
 from services.finetune.messages import timestamp

@@ -8,9 +8,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from services.cluster.devices import Devices
+from services.cluster.devices.assignments import Devices
 from services.cluster.errors import HearthError, LeaseLost, NotFound, StoreUnavailable
-from services.cluster.jobs import TERMINAL, JobKind, JobQueue, JobRecord
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import TERMINAL, JobKind, JobRecord
 from services.cluster.log import job_id_var
 from services.cluster.tasks import end
 from services.finetune.attempt import HOLDER_PREFIX, Attempt, Interrupted, TrainerLost

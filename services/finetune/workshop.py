@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.cluster.devices import Devices
+from services.cluster.devices.assignments import Devices
 from services.cluster.runs import Runs
 from services.finetune.bases import Bases
 from services.finetune.checkpoints import Checkpoints

@@ -8,7 +8,7 @@ import sys
 from services.cluster.errors import HearthError
 from services.cluster.identity import SIGN_IN_LINK_SECONDS, Identity
 from services.cluster.settings import load
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.gateway.settings import GatewaySettings
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import httpx
 from starlette.requests import HTTPConnection
 
-from services.cluster.devices import Devices
+from services.cluster.devices.assignments import Devices
 from services.cluster.identity import Identity
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.registry_cache import RegistryCache
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 from services.cluster.token_table import TokenTable
 from services.gateway.sessions import Sessions

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict
 
 from services.cluster import VERSION
-from services.cluster.devices import DeviceSnapshot
+from services.cluster.devices.records import DeviceSnapshot
 from services.cluster.identity import Scope, SessionRecord, TokenRecord, UserRecord
 from services.cluster.records import (
     AdapterRecord,

@@ -15,7 +15,7 @@ from services.cluster.membership import membership
 from services.cluster.registry import Registry
 from services.cluster.rpc import RpcServer
 from services.cluster.settings import load
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.webui.app import create_app
 from services.webui.settings import WebuiSettings
 

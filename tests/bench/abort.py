@@ -29,7 +29,7 @@ from services.cluster.pb.v1 import replica_pb2_grpc as rpc
 from services.cluster.registry import Registry
 from services.cluster.rpc import open_channel
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from tests.e2e.running import Cluster, start, stop, wait_for_line
 
 _MAX_TOKENS = 1500

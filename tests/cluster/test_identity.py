@@ -7,7 +7,8 @@ import pytest
 
 from services.cluster.errors import BadRequest, NotFound, Unauthenticated
 from services.cluster.identity import Identity, Scope
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 from services.cluster.token_table import TokenTable
 
 COMPLETIONS = frozenset({Scope.COMPLETIONS})

@@ -4,7 +4,8 @@ import pytest
 
 from services.cluster.errors import LeaseLost
 from services.cluster.leases import Leases
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 
 async def expire(store: Store, name: str) -> None:

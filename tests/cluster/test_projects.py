@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from services.cluster.datasets import Datasets
 from services.cluster.errors import Conflict, LeaseLost, NotFound
-from services.cluster.job_scripts import CANCEL
-from services.cluster.jobs import JobKind, JobQueue, JobRecord
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobKind, JobRecord
+from services.cluster.jobs.scripts import CANCEL
 from services.cluster.project_records import (
     DatasetRecord,
     ProjectRecord,
@@ -18,7 +20,8 @@ from services.cluster.project_records import (
 )
 from services.cluster.projects import Projects
 from services.cluster.sources import Sources
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 
 def project(project_id: str = "p1", name: str = "web", **fields: object) -> ProjectRecord:
@@ -73,7 +76,7 @@ async def test_a_name_is_unique_in_its_team(store: Store) -> None:
 class RepeatingStore(Store):
     """Runs every script twice, as the client does when the first answer is late."""
 
-    async def run(self, source: str, keys: list[str], args: list[str | int | float]) -> Any:
+    async def run(self, source: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
         await super().run(source, keys, args)
         return await super().run(source, keys, args)
 

@@ -9,7 +9,8 @@ from services.cluster.errors import NotFound
 from services.cluster.records import AdapterRecord, DeploymentRecord, ReplicaPhase, ReplicaRecord
 from services.cluster.registry import Registry
 from services.cluster.registry_cache import Heartbeat, RegistryCache
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 
 def a_replica(phase: ReplicaPhase = ReplicaPhase.READY, *adapters: str) -> ReplicaRecord:

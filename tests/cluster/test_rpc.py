@@ -10,8 +10,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydantic import SecretStr
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
-from services.cluster.artifacts_servicer import ArtifactsServicer
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.servicer import ArtifactsServicer
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import BadRequest, NotFound, Unauthenticated
 from services.cluster.pb.v1 import artifacts_pb2 as pb
 from services.cluster.pb.v1 import artifacts_pb2_grpc as rpc

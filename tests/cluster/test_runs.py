@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from services.cluster.errors import LeaseLost, NotFound
-from services.cluster.jobs import JobKind, JobQueue, JobRecord
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobKind, JobRecord
 from services.cluster.runs import (
     EvaluationRecord,
     EvaluationStatus,
@@ -11,7 +12,8 @@ from services.cluster.runs import (
     Runs,
     RunState,
 )
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 
 async def claimed(queue: JobQueue) -> JobRecord:

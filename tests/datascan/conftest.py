@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from services.cluster.artifacts import ArtifactStore
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.datasets import Datasets
-from services.cluster.jobs import JobQueue
+from services.cluster.jobs.queue import JobQueue
 from services.cluster.projects import Projects
 from services.cluster.registry import Registry
 from services.cluster.registry_cache import RegistryCache
 from services.cluster.settings import ClusterSettings
 from services.cluster.sources import Sources
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.datascan.replicas import Replicas
 from services.datascan.scan_attempt import Workplace
 from services.datascan.scans import Scans

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cluster.jobs import TERMINAL, JobRecord
+from services.cluster.jobs.records import TERMINAL, JobRecord
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.cluster.pb.v1 import replica_pb2_grpc
 from services.cluster.project_records import ProjectRecord
@@ -19,7 +19,7 @@ from services.cluster.registry import Registry
 from services.cluster.registry_cache import RegistryCache
 from services.cluster.rpc import RpcServer
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 from services.datascan.scan_attempt import Workplace
 from services.datascan.scan_worker import ScanWorker

@@ -16,7 +16,7 @@ from services.cluster.errors import StoreUnavailable
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from tests.datascan.archives import program, zipped
 from tests.datascan.running import DatascanHost, ended, scan_when, upload
 

@@ -11,11 +11,12 @@ import grpc.aio
 import pytest
 import pytest_asyncio
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from tests.datascan.archives import program, zipped
 from tests.datascan.running import DatascanHost, ended, scan_when, upload
 

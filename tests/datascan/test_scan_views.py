@@ -9,7 +9,7 @@ from contextlib import aclosing
 import pytest
 
 from services.cluster.errors import BadRequest
-from services.cluster.jobs import JobRecord
+from services.cluster.jobs.records import JobRecord
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.datascan.scan_views import ScanViews
 from tests.datascan.archives import program

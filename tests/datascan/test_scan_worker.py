@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from services.cluster.artifacts import ArtifactKind
+from services.cluster.artifacts.manifest import ArtifactKind
 from services.cluster.errors import Conflict
-from services.cluster.jobs import JobKind, JobStatus
+from services.cluster.jobs.records import JobKind, JobStatus
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 from services.datascan import scan_attempt
 from services.datascan.filters import Reason
 from services.datascan.scans import ScanSchedule

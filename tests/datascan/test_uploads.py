@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 
 from services.cluster import project_scripts as scripts
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import (
     BadRequest,
     DeadlineExceeded,
@@ -21,7 +22,7 @@ from services.cluster.project_records import ProjectRecord, SourceSplit
 from services.cluster.projects import Projects
 from services.cluster.settings import ClusterSettings
 from services.cluster.sources import Sources
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.datascan.settings import DatascanSettings
 from services.datascan.uploads import CONTENT, Uploads, delete_content
 from tests.datascan.archives import tarred, zipped
@@ -170,7 +171,7 @@ class LateStore(Store):
 
     gives_up = False
 
-    async def run(self, source: str, keys: list[str], args: list[str | int | float]) -> Any:
+    async def run(self, source: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
         answer = await super().run(source, keys, args)
         if source not in (scripts.ADD_SOURCE, scripts.CHANGE_SOURCE):
             return answer

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 import torch
 
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from tests.contracts.tiny_model import write_model
 from tests.finetune.desk import Desk, make_desk
 

@@ -6,7 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore, Manifest
+from services.cluster.artifacts.manifest import ArtifactKind, Manifest
+from services.cluster.artifacts.store import ArtifactStore
 from services.finetune.files import DatasetFile
 
 PROJECT = "p1"

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cluster.artifacts import ArtifactStore
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.datasets import Datasets as DatasetRecords
-from services.cluster.devices import GIB, DeviceRecord, Devices
-from services.cluster.jobs import JobQueue
+from services.cluster.devices.assignments import Devices
+from services.cluster.devices.records import GIB, DeviceRecord
+from services.cluster.jobs.queue import JobQueue
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.project_records import ProjectRecord
 from services.cluster.projects import Projects
 from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.cluster.runs import Runs
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.finetune.bases import Bases
 from services.finetune.checkpoints import Checkpoints
 from services.finetune.datasets import Datasets

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from services.cluster.artifacts import ArtifactStore
-from services.cluster.devices import GIB, DeviceRecord, Devices
+from services.cluster.artifacts.store import ArtifactStore
+from services.cluster.devices.assignments import Devices
+from services.cluster.devices.records import GIB, DeviceRecord
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.pb.v1 import finetune_pb2_grpc as rpc
 from services.cluster.records import ModelRecord
@@ -22,7 +23,7 @@ from services.cluster.registry import Registry
 from services.cluster.registry_cache import Heartbeat
 from services.cluster.rpc import open_channel
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from tests.finetune.datasets import DATASET, PROJECT
 from tests.gateway.conftest import MODEL, EchoReplica, deployment, echo_replica
 

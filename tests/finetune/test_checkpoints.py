@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cluster.artifacts import ArtifactStore
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import LeaseLost
 from services.finetune.checkpoints import Checkpoint, Checkpoints, best_of, superfluous
 from services.finetune.trainer.messages import CheckpointWritten

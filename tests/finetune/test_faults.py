@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from tests.finetune.datasets import write_dataset
 from tests.finetune.running import FinetuneHost, ended, finetune_host
 

@@ -9,11 +9,11 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from services.cluster.artifacts import ArtifactKind
-from services.cluster.devices import Devices
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.devices.assignments import Devices
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from tests.finetune.datasets import PROJECT, write_dataset
 from tests.finetune.running import FinetuneHost, ended, finetune_host
 from tests.gateway.conftest import MODEL

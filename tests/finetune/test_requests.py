@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.cluster.artifacts import ArtifactStore
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.datasets import Datasets as DatasetRecords
-from services.cluster.devices import GIB, AssignmentRequest
+from services.cluster.devices.records import GIB, AssignmentRequest
 from services.cluster.errors import (
     BadRequest,
     Conflict,
@@ -18,11 +18,12 @@ from services.cluster.errors import (
     NotFound,
     Unimplemented,
 )
-from services.cluster.jobs import JobKind, JobQueue, JobStatus
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobKind, JobStatus
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.project_records import DatasetPart, DatasetRecord, ProjectRecord
 from services.cluster.projects import Projects
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.finetune.parameters import parameter_message
 from tests.finetune.datasets import DATASET, PROJECT, write_dataset
 from tests.finetune.desk import MODEL, Desk, publish_device, spec, tiny

@@ -15,7 +15,7 @@ import httpx
 import pytest_asyncio
 import uvicorn
 
-from services.cluster.artifacts import ArtifactStore
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.http_server import HttpServer
 from services.cluster.identity import Identity, Scope
 from services.cluster.pb.v1 import replica_pb2_grpc
@@ -23,7 +23,7 @@ from services.cluster.records import DeploymentRecord, ReplicaPhase
 from services.cluster.registry import Registry
 from services.cluster.rpc import RpcServer
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
 from services.gateway.state import GatewayState, gateway_state

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.cluster.artifacts import ArtifactStore
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.datasets import Datasets
 from services.cluster.errors import HearthError, NotFound
-from services.cluster.jobs import JobQueue
+from services.cluster.jobs.queue import JobQueue
 from services.cluster.pb.v1 import datascan_pb2 as scan_pb
 from services.cluster.pb.v1 import datascan_pb2_grpc, finetune_pb2_grpc
 from services.cluster.pb.v1 import finetune_pb2 as run_pb
@@ -22,7 +22,7 @@ from services.cluster.registry import Registry
 from services.cluster.rpc import RpcServer
 from services.cluster.settings import ClusterSettings
 from services.cluster.sources import Sources
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 from services.datascan.project_changes import ProjectChanges
 from services.datascan.replicas import Replicas

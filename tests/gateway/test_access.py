@@ -13,7 +13,8 @@ from fastapi.routing import APIRoute
 from services.cluster.identity import Identity, Scope
 from services.cluster.records import AdapterRecord
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 from services.gateway import auth
 from services.gateway.app import create_app
 from tests.gateway.conftest import MODEL, EchoReplica, Gateway, gateway_settings, serving

@@ -12,7 +12,7 @@ from services.cluster.identity import Scope
 from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from tests.gateway.conftest import MODEL, Gateway, deployment, gateway_settings, serving
 
 

@@ -10,7 +10,7 @@ from services.cluster.identity import Scope
 from services.cluster.records import ReplicaPhase
 from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from tests.gateway.conftest import (
     MODEL,
     EchoReplica,

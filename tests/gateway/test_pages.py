@@ -18,7 +18,7 @@ from services.cluster.http_server import HttpServer
 from services.cluster.identity import Scope
 from services.cluster.records import ProcessRecord
 from services.cluster.registry import Registry
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from tests.gateway.conftest import Gateway
 
 _LARGE_BYTES = 3_000_000

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from services.cluster.identity import Scope
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from tests.datascan.archives import zipped
 from tests.gateway.conftest import Gateway
 from tests.gateway.services import RealDatascan, behind, real_datascan

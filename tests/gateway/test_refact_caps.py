@@ -16,7 +16,7 @@ from services.cluster.records import (
 )
 from services.cluster.registry import ClusterView
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.gateway.refact_caps import caps_for, new_caps, old_caps
 from services.gateway.routing import offers, resolve
 from tests.gateway.conftest import Gateway, gateway_settings, serving

@@ -14,7 +14,7 @@ from services.cluster.records import ProcessRecord
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.rpc import open_channel
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 
 
 def webui(view: ClusterView) -> ProcessRecord | None:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from services.cluster.devices import AssignmentRecord, Devices, DeviceSnapshot
+from services.cluster.devices.assignments import Devices
+from services.cluster.devices.records import AssignmentRecord, DeviceSnapshot
 from services.cluster.errors import BadRequest, DeadlineExceeded, NotFound
 from services.cluster.records import DeploymentPhase, DeploymentRecord, ReplicaPhase
 from services.cluster.registry import ClusterView, Registry

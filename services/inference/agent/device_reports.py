@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from services.cluster.devices import DeviceRecord, Devices
+from services.cluster.devices.assignments import Devices
+from services.cluster.devices.fingerprint import fingerprint
+from services.cluster.devices.records import DeviceRecord
 from services.cluster.errors import BadRequest, HearthError
-from services.cluster.fingerprint import fingerprint
 from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.cluster.devices import GIB, AssignmentRecord
+from services.cluster.devices.records import GIB, AssignmentRecord
 from services.inference.agent.model_files import is_model_folder
 from services.inference.agent.plan import MemoryPlan, memory_plan, shortage
 from services.inference.agent.reconcile import ReplicaSpec

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.cluster.devices import DeviceRecord, DeviceSnapshot
+from services.cluster.devices.records import DeviceRecord, DeviceSnapshot
 from services.cluster.errors import BadRequest
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.cluster.records import (

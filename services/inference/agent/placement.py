@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from services.cluster.devices import (
-    AssignmentRecord,
-    AssignmentRequest,
-    DeviceSnapshot,
-    choose,
-)
+from services.cluster.devices.policy import choose
+from services.cluster.devices.records import AssignmentRecord, AssignmentRequest, DeviceSnapshot
 from services.cluster.errors import DevicesUnavailable
 from services.inference.agent.reconcile import HOLDER_PREFIX, ReplicaSpec
 

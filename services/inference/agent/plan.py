@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.cluster.devices import GIB
+from services.cluster.devices.records import GIB
 from services.cluster.records import ModelRecord
 
 MIB = 1024**2

@@ -17,9 +17,9 @@ from typing import Any
 import uvloop
 
 from services.cluster import log as cluster_log
-from services.cluster.artifacts import ArtifactStore
-from services.cluster.artifacts_servicer import ArtifactsServicer
-from services.cluster.devices import Devices
+from services.cluster.artifacts.servicer import ArtifactsServicer
+from services.cluster.artifacts.store import ArtifactStore
+from services.cluster.devices.assignments import Devices
 from services.cluster.errors import BadRequest, HearthError, Unavailable
 from services.cluster.membership import membership
 from services.cluster.pb.v1 import artifacts_pb2_grpc, inference_pb2_grpc
@@ -27,7 +27,7 @@ from services.cluster.registry import Registry
 from services.cluster.registry_cache import RegistryCache
 from services.cluster.rpc import RpcServer
 from services.cluster.settings import load
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 from services.inference.agent.catalogue import Catalogue
 from services.inference.agent.deployments import Deployments

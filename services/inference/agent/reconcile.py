@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from services.cluster.devices import AssignmentRecord
+from services.cluster.devices.records import AssignmentRecord
 from services.cluster.records import DeploymentRecord, ModelRecord
 
 HOLDER_PREFIX = "replica/"

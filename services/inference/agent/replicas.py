@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prometheus_client import Counter
 
-from services.cluster.devices import AssignmentRecord
+from services.cluster.devices.records import AssignmentRecord
 from services.cluster.errors import StoreUnavailable
 from services.cluster.records import ReplicaPhase, ReplicaRecord
 from services.cluster.registry import Registry

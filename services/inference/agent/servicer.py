@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from services.cluster.devices import Devices
+from services.cluster.devices.assignments import Devices
 from services.cluster.errors import BadRequest, Unimplemented
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.cluster.pb.v1 import inference_pb2_grpc as rpc

@@ -8,7 +8,9 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 
-from services.cluster.devices import AssignmentRecord, Devices, DeviceSnapshot, choose
+from services.cluster.devices.assignments import Devices
+from services.cluster.devices.policy import choose
+from services.cluster.devices.records import AssignmentRecord, DeviceSnapshot
 from services.cluster.errors import DevicesUnavailable, Overloaded, StoreUnavailable
 from services.cluster.records import ReplicaPhase
 from services.cluster.registry import BEAT_SECONDS, ClusterView, Registry

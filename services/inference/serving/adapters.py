@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import BadRequest, HearthError, NotFound
 from services.inference.engines.adapter_config import read_config
 from services.inference.engines.base import Engine

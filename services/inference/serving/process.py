@@ -12,7 +12,7 @@ from typing import NoReturn
 import uvloop
 
 from services.cluster import log as cluster_log
-from services.cluster.artifacts import ArtifactStore
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import BadRequest, EngineUnavailable, HearthError, NotFound
 from services.cluster.guard import die_with_parent
 from services.cluster.metrics import serve_metrics
@@ -24,7 +24,7 @@ from services.cluster.registry import ClusterView, Registry
 from services.cluster.registry_cache import Heartbeat, RegistryCache
 from services.cluster.rpc import RpcServer
 from services.cluster.settings import load
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.inference.engines import engine_class
 from services.inference.engines.base import Engine, EngineConfig
 from services.inference.serving.adapters import RETRY_SECONDS, ReplicaAdapters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.cluster.devices import GIB, AssignmentRecord, DeviceRecord
+from services.cluster.devices.records import GIB, AssignmentRecord, DeviceRecord
 from services.cluster.records import DeploymentRecord, ModelRecord, ReplicaPhase, ReplicaRecord
 from services.inference.agent.reconcile import ReplicaSpec, replica_specs
 

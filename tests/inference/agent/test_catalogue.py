@@ -6,7 +6,7 @@ import pytest
 
 from services.cluster.errors import BadRequest, Conflict, ModelNotFound
 from services.cluster.registry import Registry
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.inference.agent.catalogue import STARTER, Catalogue
 from tests.inference.agent.model_folders import write_model
 from tests.inference.agent.specs import a_deployment

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from services.cluster.devices import GIB, Devices
+from services.cluster.devices.assignments import Devices
+from services.cluster.devices.records import GIB
 from services.cluster.errors import BadRequest, DeadlineExceeded, NotFound
 from services.cluster.records import AdapterRecord, DeploymentPhase
 from services.cluster.registry import Registry
 from services.cluster.registry_cache import RegistryCache
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.inference.agent.catalogue import STARTER
 from services.inference.agent.deployments import Deployments
 from services.inference.settings import InferenceSettings

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from services.cluster.devices import Devices
+from services.cluster.devices.assignments import Devices
 from services.cluster.errors import BadRequest
 from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.inference.agent.device_reports import DeviceReports
 
 

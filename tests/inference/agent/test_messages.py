@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.cluster.devices import DeviceSnapshot
+from services.cluster.devices.records import DeviceSnapshot
 from services.cluster.errors import BadRequest
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.cluster.records import AdapterPolicy, DeploymentPhase

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from services.cluster.records import DeploymentPhase, ProcessRecord
 from services.cluster.registry import ClusterView, Registry
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 from services.inference.agent.phase_writer import PhaseWriter
 from tests.inference.agent.specs import a_deployment, a_replica
 

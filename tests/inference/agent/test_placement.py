@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from services.cluster.devices import GIB, AssignmentRecord, DeviceSnapshot
+from services.cluster.devices.records import GIB, AssignmentRecord, DeviceSnapshot
 from services.inference.agent.placement import (
     device_kind,
     replica_assignments,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from services.cluster.devices import GIB
+from services.cluster.devices.records import GIB
 from services.cluster.records import ModelRecord
 from services.inference.agent.plan import MemoryPlan, memory_plan, shortage
 

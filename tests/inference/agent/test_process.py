@@ -13,8 +13,10 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
-from services.cluster.devices import GIB, AssignmentRequest, Devices
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
+from services.cluster.devices.assignments import Devices
+from services.cluster.devices.records import GIB, AssignmentRequest
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.cluster.pb.v1 import inference_pb2_grpc as rpc
 from services.cluster.records import (
@@ -26,7 +28,7 @@ from services.cluster.records import (
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.rpc import open_channel
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 
 ECHO = pb.Deployment(deployment_id="d", model="echo/m", engine="echo", device_bytes=GIB)
 ADAPTER_CONFIG = '{"peft_type": "LORA", "r": 8, "lora_alpha": 16}'

@@ -5,7 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cluster.devices import AssignmentRecord, DeviceSnapshot, choose
+from services.cluster.devices.policy import choose
+from services.cluster.devices.records import AssignmentRecord, DeviceSnapshot
 from services.cluster.errors import DevicesUnavailable
 from services.cluster.records import DeploymentRecord
 from services.inference.agent.placement import request_for

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from services.cluster.devices import Devices
+from services.cluster.devices.assignments import Devices
 from services.cluster.errors import BadRequest, NotFound, Unimplemented
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.cluster.registry import Registry
 from services.cluster.registry_cache import RegistryCache
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.inference.agent.catalogue import Catalogue
 from services.inference.agent.deployments import Deployments
 from services.inference.agent.servicer import InferenceServicer

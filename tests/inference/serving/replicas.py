@@ -13,7 +13,8 @@ from typing import Any
 import grpc.aio
 import pytest
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import HearthError
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.pb.v1 import replica_pb2_grpc as rpc

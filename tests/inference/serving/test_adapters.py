@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.cluster.artifacts import ArtifactKind, ArtifactStore
+from services.cluster.artifacts.manifest import ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import AdapterNotLoaded, BadRequest, NotFound
 from services.inference.engines.echo_engine import EchoEngine
 from services.inference.serving.adapters import ReplicaAdapters, changes, check_adapter

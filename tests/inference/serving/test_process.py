@@ -20,7 +20,7 @@ from services.cluster.records import DeploymentRecord, ModelRecord, ReplicaPhase
 from services.cluster.registry import Registry
 from services.cluster.rpc import open_channel
 from services.cluster.settings import ClusterSettings
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 from services.inference.engines.environment import engine_environment
 from services.inference.serving.generations import Generations
 from services.inference.serving.process import CANNOT_WORK, warm_up

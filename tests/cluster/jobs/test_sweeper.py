@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from services.cluster.errors import StoreUnavailable
-from services.cluster.jobs import JobKind, JobQueue, JobRecord, JobStatus
-from services.cluster.store import Keys, Store
-from services.cluster.sweeper import Sweeper
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobKind, JobRecord, JobStatus
+from services.cluster.jobs.sweeper import Sweeper
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 LEASE_SECONDS = 30.0
 

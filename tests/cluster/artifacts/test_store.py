@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cluster.artifacts import MANIFEST, ArtifactKind, ArtifactStore
+from services.cluster.artifacts.manifest import MANIFEST, ArtifactKind
+from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import BadRequest, Conflict, LeaseLost, NotFound
 
 ADAPTER = ArtifactKind.ADAPTER

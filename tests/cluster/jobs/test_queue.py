@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from services.cluster.errors import Conflict, LeaseLost, NotFound
-from services.cluster.jobs import JobKind, JobProgress, JobQueue, JobRecord, JobStatus
-from services.cluster.store import Keys, Store
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobKind, JobProgress, JobRecord, JobStatus
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 SCAN = JobKind.SCAN
 

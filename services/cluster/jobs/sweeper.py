@@ -11,7 +11,8 @@ import logging
 import time
 
 from services.cluster.errors import StoreUnavailable
-from services.cluster.jobs import LEASE_SECONDS, JobKind, JobQueue
+from services.cluster.jobs.queue import LEASE_SECONDS, JobQueue
+from services.cluster.jobs.records import JobKind
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ built from ids inside the scripts, so Hearth needs one Redis, not a Redis Cluste
 
 from __future__ import annotations
 
-from services.cluster.store import Keys
+from services.cluster.store.keys import Keys
 
 _PRELUDE = f"""
 local t = redis.call('TIME')

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cluster.devices import (
+from services.cluster.devices.assignments import Devices
+from services.cluster.devices.policy import choose
+from services.cluster.devices.records import (
     GIB,
     AssignmentRecord,
     AssignmentRequest,
     DeviceRecord,
-    Devices,
     DeviceSnapshot,
-    choose,
 )
 from services.cluster.errors import DevicesUnavailable
-from services.cluster.store import Store
+from services.cluster.store.connection import Store
 
 
 def a_device(name: str, host: str = "h1", gib: int = 24, *, healthy: bool = True) -> DeviceRecord:

@@ -7,7 +7,7 @@ acknowledged change is on disk (`appendfsync always`) and a reader never sees ha
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,73 +26,14 @@ from redis.exceptions import (
 )
 
 from services.cluster.errors import Overloaded, StoreUnavailable
+from services.cluster.store.keys import SCHEMA_VERSION, Keys
 
 log = logging.getLogger(__name__)
-
-SCHEMA_VERSION = 1
 
 _ANSWER_TIMEOUT_SECONDS = 2.0
 _MAX_CONNECTIONS = 100
 _MAX_WATCHERS = 1000  # each holds a connection; Redis takes 10000 of all processes together
 _WATCHERS_RETRY_SECONDS = 5.0
-
-
-class Keys:
-    """Every key of the cluster. `{}` stands for an id."""
-
-    SCHEMA = "hearth:schema"  # string: version of this table
-    CHANGES = "hearth:changes"  # stream, trimmed: which kind of registry record changed
-    CAPS_VERSION = "hearth:caps_version"  # counter: raised when the answer to "which models" does
-    CAPS_DIGESTS = "hearth:caps-digests"  # hash: kind/id → what of a record that answer shows
-
-    DEPLOYMENTS = "hearth:deployments"  # hash: deployment_id → DeploymentRecord
-    DEPLOYED = "hearth:deployed"  # string: when the first deployment there ever was came
-    ADAPTERS = "hearth:adapters"  # hash: adapter_id → AdapterRecord
-    MODELS = "hearth:models"  # hash: name → ModelRecord
-    REPLICAS = "hearth:replicas"  # hash: replica_id → ReplicaRecord
-    REPLICA_BEATS = "hearth:replica-beats"  # zset: replica_id by the time its record expires
-    PROCESSES = "hearth:processes"  # hash: process_id → ProcessRecord
-    PROCESS_BEATS = "hearth:process-beats"  # zset: process_id by the time its record expires
-
-    DEVICES = "hearth:devices"  # hash: host_id → list of DeviceRecord
-    ASSIGNMENTS = "hearth:assignments"  # hash: holder → AssignmentRecord
-    DEVICES_VERSION = "hearth:devices-version"  # counter: raised with every change of the two
-
-    LEASE = "hearth:lease:{}"  # hash: holder, token, expires_at
-    LEASE_TOKENS = "hearth:lease-tokens"  # counter: the newest fencing token of all leases
-
-    JOB = "hearth:job:{}"  # hash: the fields of JobRecord
-    JOB_QUEUE = "hearth:job-queue:{}"  # zset of a kind: job_id by priority, then by age
-    JOB_DELAYED = "hearth:job-delayed:{}"  # zset of a kind: job_id by the time it is due
-    JOB_RUNNING = "hearth:job-running:{}"  # zset of a kind: job_id by the end of its lease
-    JOB_HISTORY = "hearth:job-history:{}"  # zset of a kind: job_id by its number
-    JOB_NUMBER = "hearth:job-number"  # counter: jobs ever enqueued
-    JOB_EVENTS = "hearth:job-events:{}"  # stream of a job, trimmed
-    JOB_IDEMPOTENCY = "hearth:job-idempotency"  # hash: idempotency key → job_id
-    JOB_WAKE = "hearth:job-wake:{}"  # stream of a kind, trimmed: something may be claimed
-
-    PROJECTS = "hearth:projects"  # hash: project_id → ProjectRecord
-    PROJECT_NAMES = "hearth:project-names"  # hash: TEAM/NAME → project_id
-    PROJECT_STATE = "hearth:project-state:{}"  # hash of a project: latest scan and dataset
-    PROJECT_SOURCES = "hearth:project-sources:{}"  # hash of a project: name → source_id
-    PROJECT_SCANS = "hearth:project-scans:{}"  # zset of a project: scan_id by its start
-    PROJECT_DATASETS = "hearth:project-datasets:{}"  # zset of a project: dataset_id by its making
-    SOURCES = "hearth:sources"  # hash: source_id → SourceRecord
-    SOURCE_COUNTS = "hearth:source-counts"  # hash: source_id → SourceCounts
-    SOURCE_EVENTS = "hearth:source-events:{}"  # stream of a project, trimmed: a source changed
-    SOURCE_IDEMPOTENCY = "hearth:source-idempotency:{}"  # hash of a project: key → source_id
-    SCANS_DUE = "hearth:scans-due"  # zset: project_id by the time that its scan is due
-    DATASETS = "hearth:datasets"  # hash: dataset_id → DatasetRecord
-
-    RUN_STATE = "hearth:run-state:{}"  # string: RunState, written by the job's holder
-    RUN_ADAPTERS = "hearth:run-adapters:{}"  # hash of a run: adapter_id → PublishedAdapter
-    EVALUATION = "hearth:evaluation:{}"  # string: EvaluationRecord
-
-    USERS = "hearth:users"  # hash: user_id → UserRecord
-    TOKENS = "hearth:tokens"  # hash: token_id → TokenRecord
-    TOKEN_EVENTS = "hearth:token-events"  # stream, trimmed: a token was made or revoked
-    SESSION = "hearth:session:{}"  # string with TTL: SessionRecord, named by its id's sha256
-    SIGN_IN_LINK = "hearth:sign-in-link:{}"  # string with TTL: user_id, named by its sha256
 
 
 # A process follows each of these once, for itself. All other streams are watched for callers, of
@@ -136,7 +77,7 @@ class Store:
         finally:
             await self._watching.aclose()
 
-    async def run(self, source: str, keys: list[str], args: list[str | int | float]) -> Any:
+    async def run(self, source: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
         """Runs a Lua script by its hash; `source` is a module constant, so the cache is bounded."""
         script = self._scripts.get(source)
         if script is None:

@@ -8,14 +8,8 @@ from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.cluster.artifacts import (
-    ArtifactKind,
-    ArtifactStore,
-    Draft,
-    Manifest,
-    safe_path,
-    sha256_of,
-)
+from services.cluster.artifacts.manifest import ArtifactKind, Manifest, safe_path
+from services.cluster.artifacts.store import ArtifactStore, Draft, sha256_of
 from services.cluster.errors import BadRequest, Unimplemented
 from services.cluster.pb.v1 import artifacts_pb2 as pb
 from services.cluster.pb.v1 import artifacts_pb2_grpc as rpc

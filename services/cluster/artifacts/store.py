@@ -17,47 +17,20 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from services.cluster.artifacts.manifest import (
+    MANIFEST,
+    ArtifactKind,
+    Manifest,
+    ManifestFile,
+    safe_path,
+)
 from services.cluster.errors import BadRequest, Conflict, NotFound
-from services.cluster.records import Record
 
-MANIFEST = "manifest.json"
 _DRAFTS = "drafts"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _READ_BYTES = 1024 * 1024
-
-
-class ArtifactKind(StrEnum):
-    """The value is the folder's name under the data volume."""
-
-    SOURCE = "sources"
-    DATASET = "datasets"
-    CHECKPOINT = "runs"
-    ADAPTER = "adapters"
-
-
-class ManifestFile(Record):
-    """`path` is relative, with "/"."""
-
-    path: str
-    size_bytes: int
-    sha256: str
-
-
-class Manifest(Record):
-    kind: ArtifactKind
-    artifact_id: str
-    project_id: str = ""
-    team_id: str = ""
-    files: tuple[ManifestFile, ...]
-    labels: Mapping[str, str] = {}
-    created_at: float
-
-    @property
-    def record_id(self) -> str:
-        return self.artifact_id
 
 
 class Draft:
@@ -179,16 +152,6 @@ class ArtifactStore:
         (folder / MANIFEST).unlink()
         _fsync(folder)
         shutil.rmtree(folder)
-
-
-def safe_path(relative: str) -> PurePosixPath:
-    """A relative path that stays below its folder. Raises BadRequest."""
-    path = PurePosixPath(relative)
-    if not relative or path.is_absolute() or ".." in path.parts or "\0" in relative:
-        raise BadRequest(f"{relative!r} is no file name inside an artifact.")
-    if path.parts == (MANIFEST,):
-        raise BadRequest(f"{MANIFEST} is written by the store itself.")
-    return path
 
 
 def sha256_of(place: Path) -> str:

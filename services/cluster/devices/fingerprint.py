@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pynvml
 
-from services.cluster.devices import GIB, DeviceRecord
+from services.cluster.devices.records import GIB, DeviceRecord
 from services.cluster.settings import ClusterSettings
 
 

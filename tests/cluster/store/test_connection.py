@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from services.cluster.errors import Overloaded
-from services.cluster.store import Keys, Store
+from services.cluster.store.connection import Store
+from services.cluster.store.keys import Keys
 
 MAX_WATCHERS = 3
 

@@ -1,0 +1,154 @@
+"""The one table of the keys in Redis: type, what keeps each small, whether a backup has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+SCHEMA_VERSION = 1
+
+
+class KeyType(StrEnum):
+    """As Redis answers TYPE."""
+
+    STRING = "string"
+    HASH = "hash"
+    ZSET = "zset"
+    STREAM = "stream"
+
+
+class Bound(StrEnum):
+    """Why a key, or a family of keys, does not grow for ever."""
+
+    SINGLE = "single"  # one value
+    RECORDS = "records"  # as many entries as there are records, deleted with theirs
+    SEEN = "seen"  # entries are swept when nobody renews them
+    EXPIRES = "expires"  # has a TTL from the moment that it is written
+    TRIMMED = "trimmed"  # cut to a length with every write
+
+
+class Key(str):
+    """A key's name; `{}` in it stands for an id. `exported`: a backup holds it."""
+
+    type: KeyType
+    bound: Bound
+    exported: bool
+
+    def __new__(cls, pattern: str, type: KeyType, bound: Bound, *, exported: bool = False) -> Key:
+        key = super().__new__(cls, pattern)
+        key.type, key.bound, key.exported = type, bound, exported
+        return key
+
+
+_STRING, _HASH, _ZSET, _STREAM = KeyType.STRING, KeyType.HASH, KeyType.ZSET, KeyType.STREAM
+
+
+class Keys:
+    """Every key of the cluster."""
+
+    # string: version of this table
+    SCHEMA = Key("hearth:schema", _STRING, Bound.SINGLE)
+    # stream, trimmed: which kind of registry record changed
+    CHANGES = Key("hearth:changes", _STREAM, Bound.TRIMMED)
+    # a number: raised when the answer to "which models" does
+    CAPS_VERSION = Key("hearth:caps_version", _STRING, Bound.SINGLE, exported=True)
+    # hash: kind/id → what of a record that answer shows
+    CAPS_DIGESTS = Key("hearth:caps-digests", _HASH, Bound.RECORDS)
+
+    # hash: deployment_id → DeploymentRecord
+    DEPLOYMENTS = Key("hearth:deployments", _HASH, Bound.RECORDS, exported=True)
+    # string: when the first deployment there ever was came
+    DEPLOYED = Key("hearth:deployed", _STRING, Bound.SINGLE, exported=True)
+    # hash: adapter_id → AdapterRecord
+    ADAPTERS = Key("hearth:adapters", _HASH, Bound.RECORDS, exported=True)
+    # hash: name → ModelRecord
+    MODELS = Key("hearth:models", _HASH, Bound.RECORDS, exported=True)
+    # hash: replica_id → ReplicaRecord
+    REPLICAS = Key("hearth:replicas", _HASH, Bound.SEEN)
+    # zset: replica_id by the time its record expires
+    REPLICA_BEATS = Key("hearth:replica-beats", _ZSET, Bound.SEEN)
+    # hash: process_id → ProcessRecord
+    PROCESSES = Key("hearth:processes", _HASH, Bound.SEEN)
+    # zset: process_id by the time its record expires
+    PROCESS_BEATS = Key("hearth:process-beats", _ZSET, Bound.SEEN)
+
+    # hash: host_id → list of DeviceRecord
+    DEVICES = Key("hearth:devices", _HASH, Bound.SEEN)
+    # hash: holder → AssignmentRecord
+    ASSIGNMENTS = Key("hearth:assignments", _HASH, Bound.RECORDS)
+    # a number: raised with every change of the two
+    DEVICES_VERSION = Key("hearth:devices-version", _STRING, Bound.SINGLE)
+
+    # hash: holder, token, expires_at
+    LEASE = Key("hearth:lease:{}", _HASH, Bound.EXPIRES)
+    # a number: the newest fencing token of all leases
+    LEASE_TOKENS = Key("hearth:lease-tokens", _STRING, Bound.SINGLE, exported=True)
+
+    # hash: the fields of JobRecord
+    JOB = Key("hearth:job:{}", _HASH, Bound.RECORDS, exported=True)
+    # zset of a kind: job_id by priority, then by age
+    JOB_QUEUE = Key("hearth:job-queue:{}", _ZSET, Bound.RECORDS, exported=True)
+    # zset of a kind: job_id by the time it is due
+    JOB_DELAYED = Key("hearth:job-delayed:{}", _ZSET, Bound.RECORDS, exported=True)
+    # zset of a kind: job_id by the end of its lease
+    JOB_RUNNING = Key("hearth:job-running:{}", _ZSET, Bound.RECORDS, exported=True)
+    # zset of a kind: job_id by its number
+    JOB_HISTORY = Key("hearth:job-history:{}", _ZSET, Bound.TRIMMED, exported=True)
+    # a number: jobs ever enqueued
+    JOB_NUMBER = Key("hearth:job-number", _STRING, Bound.SINGLE, exported=True)
+    # stream of a job, trimmed
+    JOB_EVENTS = Key("hearth:job-events:{}", _STREAM, Bound.TRIMMED)
+    # hash: idempotency key → job_id
+    JOB_IDEMPOTENCY = Key("hearth:job-idempotency", _HASH, Bound.RECORDS, exported=True)
+    # stream of a kind, trimmed: something may be claimed
+    JOB_WAKE = Key("hearth:job-wake:{}", _STREAM, Bound.TRIMMED)
+
+    # hash: project_id → ProjectRecord
+    PROJECTS = Key("hearth:projects", _HASH, Bound.RECORDS, exported=True)
+    # hash: TEAM/NAME → project_id
+    PROJECT_NAMES = Key("hearth:project-names", _HASH, Bound.RECORDS, exported=True)
+    # hash of a project: latest scan and dataset
+    PROJECT_STATE = Key("hearth:project-state:{}", _HASH, Bound.RECORDS, exported=True)
+    # hash of a project: name → source_id
+    PROJECT_SOURCES = Key("hearth:project-sources:{}", _HASH, Bound.RECORDS, exported=True)
+    # zset of a project: scan_id by its start
+    PROJECT_SCANS = Key("hearth:project-scans:{}", _ZSET, Bound.RECORDS, exported=True)
+    # zset of a project: dataset_id by its making
+    PROJECT_DATASETS = Key("hearth:project-datasets:{}", _ZSET, Bound.RECORDS, exported=True)
+    # hash: source_id → SourceRecord
+    SOURCES = Key("hearth:sources", _HASH, Bound.RECORDS, exported=True)
+    # hash: source_id → SourceCounts
+    SOURCE_COUNTS = Key("hearth:source-counts", _HASH, Bound.RECORDS, exported=True)
+    # stream of a project, trimmed: a source changed
+    SOURCE_EVENTS = Key("hearth:source-events:{}", _STREAM, Bound.TRIMMED)
+    # hash of a project: key → source_id
+    SOURCE_IDEMPOTENCY = Key("hearth:source-idempotency:{}", _HASH, Bound.RECORDS, exported=True)
+    # zset: project_id by the time that its scan is due
+    SCANS_DUE = Key("hearth:scans-due", _ZSET, Bound.RECORDS, exported=True)
+    # hash: dataset_id → DatasetRecord
+    DATASETS = Key("hearth:datasets", _HASH, Bound.RECORDS, exported=True)
+
+    # string: RunState, written by the job's holder
+    RUN_STATE = Key("hearth:run-state:{}", _STRING, Bound.RECORDS, exported=True)
+    # hash of a run: adapter_id → PublishedAdapter
+    RUN_ADAPTERS = Key("hearth:run-adapters:{}", _HASH, Bound.RECORDS, exported=True)
+    # string: EvaluationRecord
+    EVALUATION = Key("hearth:evaluation:{}", _STRING, Bound.RECORDS, exported=True)
+
+    # hash: user_id → UserRecord
+    USERS = Key("hearth:users", _HASH, Bound.RECORDS, exported=True)
+    # hash: token_id → TokenRecord
+    TOKENS = Key("hearth:tokens", _HASH, Bound.RECORDS, exported=True)
+    # stream, trimmed: a token was made or revoked
+    TOKEN_EVENTS = Key("hearth:token-events", _STREAM, Bound.TRIMMED)
+    # string with TTL: SessionRecord, named by its id's sha256
+    SESSION = Key("hearth:session:{}", _STRING, Bound.EXPIRES)
+    # string with TTL: user_id, named by its sha256
+    SIGN_IN_LINK = Key("hearth:sign-in-link:{}", _STRING, Bound.EXPIRES)
+
+    @classmethod
+    def all(cls) -> Iterator[tuple[str, Key]]:
+        """Every entry of the table by its name here."""
+        for name, value in vars(cls).items():
+            if isinstance(value, Key):
+                yield name, value
