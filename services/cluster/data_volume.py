@@ -5,11 +5,30 @@ In containers it runs first and alone; the launcher does the same for a single h
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import secrets
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from services.cluster.errors import Unavailable
 from services.cluster.settings import CLUSTER_KEY, ClusterSettings, load
+
+LAUNCHER_LOCK = "launcher.lock"  # in the data volume
+
+
+@contextlib.contextmanager
+def without_launcher(data_dir: Path) -> Iterator[None]:
+    """No launcher starts on the volume during the block. Raises Unavailable when one runs."""
+    with (data_dir / LAUNCHER_LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(
+                f"Hearth starts or stops on {data_dir} at this moment; try again."
+            ) from None
+        yield
 
 
 def ensure_cluster_key(data_dir: Path) -> None:

@@ -19,6 +19,20 @@ RPC_SECONDS = Histogram(
     ["method", "status"],
     buckets=_SECONDS,
 )
+REDIS_SECONDS = Histogram(
+    "hearth_redis_seconds",
+    "Time from a call of Redis to its answer, by command or script; waiting on streams is none.",
+    ["call"],
+    buckets=_SECONDS,
+)
+STORE_UNAVAILABLE = Counter(
+    "hearth_store_unavailable", "Calls that Redis did not serve, by reason.", ["reason"]
+)
+FENCED_WRITES = Counter(
+    "hearth_fenced_writes",
+    "Writes refused because their holder's lease was lost, by the record that was to be written.",
+    ["record"],
+)
 LEASES_LOST = Counter("hearth_leases_lost", "Writes refused because a newer holder exists.")
 
 # Groups in the form of Prometheus' HTTP service discovery: {"targets": [...], "labels": {...}}.

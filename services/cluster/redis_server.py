@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from services.cluster import durable_files
 from services.cluster.errors import Unavailable
 from services.cluster.settings import own_redis_url
 
@@ -47,7 +50,7 @@ def guard_version(folder: Path, version: tuple[int, ...]) -> None:
     An older Redis comes up empty on a newer one's files without a word. Raises Unavailable.
     """
     mark = folder / "VERSION"
-    if mark.exists():
+    if mark.exists() and mark.stat().st_size:  # a power cut may have left it empty
         written = tuple(int(part) for part in mark.read_text().strip().split("."))
         if version[:2] < written[:2]:
             raise Unavailable(
@@ -55,9 +58,7 @@ def guard_version(folder: Path, version: tuple[int, ...]) -> None:
                 f" is Redis {'.'.join(map(str, version))}, which would not see them."
                 " Use the same Redis or a newer one."
             )
-    temporary = mark.with_suffix(".tmp")
-    temporary.write_text(".".join(map(str, version)) + "\n")
-    temporary.rename(mark)
+    durable_files.write(mark, ".".join(map(str, version)) + "\n")
 
 
 def prepare(data_dir: Path) -> tuple[list[str], str]:
@@ -87,3 +88,15 @@ def prepare(data_dir: Path) -> tuple[list[str], str]:
         *("--loglevel", "warning"),
     ]
     return command, url
+
+
+@contextlib.contextmanager
+def running(data_dir: Path) -> Iterator[str]:
+    """The server runs during the block; its URL. It may still read its files at the beginning."""
+    command, url = prepare(data_dir)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        yield url
+    finally:
+        process.terminate()
+        process.wait()

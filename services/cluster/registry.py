@@ -2,18 +2,21 @@
 
 Durable records stay until they are deleted. Replicas and processes are leases on being seen: each
 puts itself again every few seconds and is forgotten `SEEN_SECONDS` after its last word. Every
-change raises an entry in one stream, which `watch` follows.
+change raises an entry in one stream, which `watch` follows; a beat without a change raises none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from services.cluster.errors import NotFound, StoreUnavailable
+from services.cluster.outage import Contact, Outage
 from services.cluster.records import (
     AdapterRecord,
     DeploymentRecord,
@@ -23,6 +26,7 @@ from services.cluster.records import (
     ReplicaRecord,
     readable,
 )
+from services.cluster.store.backoff import Backoff
 from services.cluster.store.connection import Store
 from services.cluster.store.keys import Keys
 
@@ -32,21 +36,31 @@ SEEN_SECONDS = 15.0
 BEAT_SECONDS = 3.0
 _WATCH_BLOCK_SECONDS = 1.0
 _REFRESH_SECONDS = 5.0
-_RETRY_SECONDS = 0.5
+_PACE_SECONDS = 0.1
 
-# KEYS: records, beats or "", changes, caps_version, caps digests, "there was a deployment".
+# KEYS: records, beats or "", changes, caps_version, caps digests, "there was a deployment", reply.
 # ARGV: id, record or "" to delete, kind, seconds to be seen or 0, caps digest, and what must hold:
 # "" (nothing), "first" (there never was a deployment) or the record as the writer read it.
-# Answers whether it was written, and the record before.
+# Answers whether it was written, and the record before. The client sends it again when the answer
+# is late: what depends on the record before leaves a reply, by which the second run knows itself.
 _PUT = """
 local now = redis.call('TIME')
 local id, record, kind, seen, digest = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local condition = ARGV[6]
+local depends = record == '' or condition ~= ''
+local replied = depends and redis.call('GET', KEYS[7])
+if replied then return {1, replied} end
 local old = redis.call('HGET', KEYS[1], id)
+if not depends and old == record then
+  if seen > 0 then redis.call('ZADD', KEYS[2], now[1] + seen, id) end
+  return {1, old}
+end
+if record == '' and not old then return {1, old} end
 if condition == 'first' then
   if redis.call('EXISTS', KEYS[6]) == 1 or redis.call('HLEN', KEYS[1]) > 0 then return {0, old} end
 elseif condition ~= '' and condition ~= old then return {0, old} end
-if kind == 'deployment' and (record ~= '' or old) then redis.call('SET', KEYS[6], now[1], 'NX') end
+if depends then redis.call('SET', KEYS[7], old or '', 'EX', 60) end
+if kind == 'deployment' then redis.call('SET', KEYS[6], now[1], 'NX') end
 if record == '' then
   redis.call('HDEL', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
@@ -63,18 +77,19 @@ if known ~= digest then
   if digest == '' then redis.call('HDEL', KEYS[5], field)
   else redis.call('HSET', KEYS[5], field, digest) end
 end
-if old ~= record then redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'kind', kind) end
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'kind', kind)
 return {1, old}
 """
 
 _GET = "return redis.call('HGET', KEYS[1], ARGV[1])"
 
-# One consistent reading. KEYS: the seven places in the order of `_VIEW_KEYS`.
+# One consistent reading. KEYS: the eight places in the order of `_VIEW_KEYS`. ARGV: for how many
+# seconds nobody could renew a record.
 _VIEW = """
-local now = tonumber(redis.call('TIME')[1])
+local since = tonumber(redis.call('TIME')[1]) - tonumber(ARGV[1])
 local function seen(records, beats)
   local out = {}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', beats, now, '+inf')) do
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', beats, since, '+inf')) do
     local record = redis.call('HGET', records, id)
     if record then out[#out + 1] = record end
   end
@@ -123,8 +138,11 @@ class ClusterView:
 class Registry:
     """Writes and reads records. Every method raises StoreUnavailable while Redis is away."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
+        self._clock = clock
+        self._outage = Outage(SEEN_SECONDS)
+        self._sweeps = Contact(SEEN_SECONDS)
 
     async def put_deployment(self, record: DeploymentRecord) -> None:
         await self._put(Keys.DEPLOYMENTS, "deployment", record)
@@ -141,7 +159,7 @@ class Registry:
         Whoever wants something and the agent that answers write the same record. Raises NotFound.
         """
         while True:
-            old: str | None = await self._store.run(_GET, [Keys.DEPLOYMENTS], [deployment_id])
+            old: str | None = await self._run(_GET, [Keys.DEPLOYMENTS], [deployment_id])
             if old is None:
                 raise NotFound(f"There is no deployment {deployment_id}.")
             current = DeploymentRecord.model_validate_json(old)
@@ -180,8 +198,8 @@ class Registry:
         return await self._delete(Keys.PROCESSES, "process", process_id)
 
     async def view(self) -> ClusterView:
-        deployments, adapters, models, replicas, processes, caps_version = await self._store.run(
-            _VIEW, _VIEW_KEYS, []
+        deployments, adapters, models, replicas, processes, caps_version = await self._run(
+            _VIEW, _VIEW_KEYS, [self._outage.lenience_seconds(self._clock())]
         )
         return ClusterView(
             deployments=_parse(DeploymentRecord, deployments),
@@ -195,27 +213,42 @@ class Registry:
     async def sweep(self) -> int:
         """Forgets replicas and processes that were not seen for long; returns how many.
 
-        Reading never shows them; this keeps the records bounded and raises `caps_version`.
+        Reading never shows them; this keeps the records bounded and raises `caps_version`. Whoever
+        sweeps does so every few seconds: after a longer silence of Redis, or of this process, it
+        waits until everybody could renew again.
         """
-        num_forgotten = 0
-        for records, kind in ((Keys.REPLICAS, "replica"), (Keys.PROCESSES, "process")):
-            unseen = await self._store.run(_UNSEEN, [_BEATS[records]], [SEEN_SECONDS])
-            for record_id in unseen:
-                num_forgotten += await self._delete(records, kind, record_id)
-        return num_forgotten
+        kinds = ((Keys.REPLICAS, "replica"), (Keys.PROCESSES, "process"))
+        unseen = [
+            (records, kind, record_id)
+            for records, kind in kinds
+            for record_id in await self._run(_UNSEEN, [_BEATS[records]], [SEEN_SECONDS])
+        ]
+        if not self._sweeps.is_long(self._clock()):
+            return 0
+        return sum([await self._delete(*one) for one in unseen])
 
     async def watch(self) -> AsyncGenerator[ClusterView]:
         """The view now, and again after each change; goes on when Redis was away."""
         last_id = "$"
+        backoff = Backoff()
         while True:
             try:
                 if last_id == "$":
                     last_id = await self._store.newest_entry(Keys.CHANGES)
-                yield await self.view()
+                view = await self.view()
+            except StoreUnavailable:
+                self._outage.failed(self._clock())
+                last_id = "$"
+                await backoff.pause()
+                continue
+            backoff.reset()
+            yield view
+            await asyncio.sleep(_PACE_SECONDS)  # many replicas tell their load all the time
+            try:
                 last_id = await self._next_change(last_id)
             except StoreUnavailable:
+                self._outage.failed(self._clock())
                 last_id = "$"
-                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _next_change(self, last_id: str) -> str:
         """Waits for a change, at most until a view without one is due (records expire silently)."""
@@ -223,9 +256,21 @@ class Registry:
             entries = await self._store.read_stream(
                 Keys.CHANGES, last_id, int(_WATCH_BLOCK_SECONDS * 1000)
             )
+            self._outage.answered(self._clock())
             if entries:
                 return entries[-1][0]
         return last_id
+
+    async def _run(
+        self, source: str, keys: Sequence[str], args: Sequence[str | int | float]
+    ) -> Any:
+        try:
+            answer = await self._store.run(source, keys, args)
+        except StoreUnavailable:
+            self._outage.failed(self._clock())
+            raise
+        self._outage.answered(self._clock())
+        return answer
 
     async def _put(
         self, key: str, kind: str, record: Record, condition: str = ""
@@ -243,9 +288,9 @@ class Registry:
     ) -> tuple[bool, str | None]:
         """Whether it was written, and the record before."""
         beats = _BEATS.get(key)
-        written, old = await self._store.run(
+        written, old = await self._run(
             _PUT,
-            [key, beats or Keys.REPLICA_BEATS, *_PUT_KEYS],
+            [key, beats or Keys.REPLICA_BEATS, *_PUT_KEYS, Keys.REPLY.format(uuid.uuid4().hex)],
             [record_id, record, kind, SEEN_SECONDS if beats else 0, digest, condition],
         )
         return bool(written), old

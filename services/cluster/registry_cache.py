@@ -5,27 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from types import TracebackType
 
 from services.cluster.errors import StoreUnavailable
-from services.cluster.registry import BEAT_SECONDS, SEEN_SECONDS, ClusterView, Registry
+from services.cluster.registry import BEAT_SECONDS, ClusterView, Registry
+from services.cluster.store.backoff import Backoff
 from services.cluster.tasks import end
 
 log = logging.getLogger(__name__)
 
-_OUTAGE_SECONDS = 8.0
-_RETRY_SECONDS = 0.5
-
 
 class RegistryCache:
-    """Holds the newest view.
-
-    After Redis was away, records that must be renewed are missing only because nobody could renew
-    them: those known before stay in the view until Redis has answered for `SEEN_SECONDS`.
-    """
+    """Holds the newest view, also while Redis is away."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -61,34 +53,21 @@ class RegistryCache:
             self._changed = asyncio.Event()
 
     async def _follow(self) -> None:
+        backoff = Backoff()
         while True:
             try:
-                await self._follow_watch()
+                async for view in self._registry.watch():
+                    backoff.reset()
+                    self._take(view)
             except Exception:  # the loop's boundary: a view that stands still would go unnoticed
                 log.exception("following the registry failed; it is read again")
-                await asyncio.sleep(_RETRY_SECONDS)
-
-    async def _follow_watch(self) -> None:
-        answered_at = time.monotonic()
-        outage_ended_at = float("-inf")
-        known = self.view
-        async for fresh in self._registry.watch():
-            now = time.monotonic()
-            if now - answered_at > _OUTAGE_SECONDS:
-                outage_ended_at, known = now, self.view
-            answered_at = now
-            view = fresh
-            if now - outage_ended_at < SEEN_SECONDS:
-                view = replace(
-                    fresh,
-                    replicas={**known.replicas, **fresh.replicas},
-                    processes={**known.processes, **fresh.processes},
-                )
-            self._take(view)
+                await backoff.pause()
 
 
 class Heartbeat:
     """Puts a record again and again while the block runs; a Redis outage is logged once.
+
+    After an outage it is put within about a second.
 
     `beat()` puts it at once, for a change that others should see now.
     """
@@ -119,9 +98,13 @@ class Heartbeat:
 
     async def _run(self) -> None:
         away = False
+        backoff = Backoff()
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), self._every_seconds)
+            if away:
+                await backoff.pause()
+            else:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._due.wait(), self._every_seconds)
             self._due.clear()
             try:
                 await self._put()
@@ -133,3 +116,4 @@ class Heartbeat:
                 log.exception("a heartbeat failed; the next one is tried")
             else:
                 away = False
+                backoff.reset()

@@ -11,7 +11,7 @@ from typing import Any
 
 from services.cluster.errors import LeaseLost, NotFound
 from services.cluster.jobs.records import JobRecord
-from services.cluster.metrics import LEASES_LOST
+from services.cluster.metrics import FENCED_WRITES
 from services.cluster.records import Record
 from services.cluster.store.connection import Store
 from services.cluster.store.keys import Keys
@@ -183,5 +183,5 @@ class Runs:
         keys = [Keys.JOB.format(job.job_id), key]
         text = record.model_dump_json()
         if not await self._store.run(_WRITE_AS_HOLDER, keys, [job.token, text]):
-            LEASES_LOST.inc()
+            FENCED_WRITES.labels("run").inc()
             raise LeaseLost(f"{job.holder} lost run {job.job_id}; it must stop its work.")

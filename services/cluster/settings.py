@@ -74,12 +74,31 @@ class ClusterSettings(LocationSettings):
         description="Secret that processes show each other; empty: the file cluster.key.",
     )
     allow_echo: bool = Field(False, description="Permits the echo engine, a test double.")
-    nvml_double: str = Field(
-        "", description="Test double of NVML: GPU sizes in GiB, such as 24,24. Empty: real NVML."
+    nvml_double: bool = Field(False, description="Takes a test double for NVML.")
+    nvml_double_gpus: str = Field(
+        "", description="GPUs of the double: GiB of each, such as 24,24. Empty: a host without GPU."
     )
     cpu_memory_share: float = Field(
         0.5, gt=0, le=0.95, description="Share of a GPU-less host's memory that may be assigned."
     )
+
+    @field_validator("nvml_double_gpus")
+    @classmethod
+    def _sizes(cls, value: str) -> str:
+        try:
+            good = all(0 < float(size) < 2**20 for size in value.split(",") if value)
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError(
+                f"must be sizes in GiB with commas between them, such as 24,24, not {value!r}"
+            )
+        return value
+
+    @property
+    def nvml_double_sizes(self) -> tuple[float, ...]:
+        """GiB of each GPU of the double."""
+        return tuple(float(size) for size in self.nvml_double_gpus.split(",") if size)
 
     @model_validator(mode="after")
     def _absolute_data_dir(self) -> ClusterSettings:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from services.cluster.errors import NotFound
 from services.cluster.records import AdapterRecord, DeploymentRecord, ReplicaPhase, ReplicaRecord
-from services.cluster.registry import Registry
+from services.cluster.registry import SEEN_SECONDS, Registry
 from services.cluster.registry_cache import Heartbeat, RegistryCache
 from services.cluster.store.connection import Store
 from services.cluster.store.keys import Keys
@@ -64,11 +66,15 @@ async def test_caps_version_rises_only_when_what_clients_are_offered_changes(sto
 
 
 async def test_a_replica_not_seen_for_long_disappears_and_is_swept(store: Store) -> None:
-    registry = Registry(store)
+    times = [0.0, 5.0, 10.0, SEEN_SECONDS]
+    registry = Registry(store, lambda: times[0])
     await registry.put_replica(a_replica())
     await store.redis.zadd(Keys.REPLICA_BEATS, {"r1": time.time() - 60})
     assert (await registry.view()).replicas == {}
     before = (await registry.view()).caps_version
+    while len(times) > 1:
+        assert await registry.sweep() == 0  # it has not seen for long that all could renew
+        times.pop(0)
     assert await registry.sweep() == 1
     assert await store.redis.hlen(Keys.REPLICAS) == 0
     assert (await registry.view()).caps_version > before
@@ -135,3 +141,43 @@ async def test_the_first_deployment_is_put_only_where_there_never_was_one(store:
     await registry.delete_deployment("d1")
     assert not await registry.put_first_deployment(a_deployment())
     assert (await registry.view()).deployments == {}
+
+
+async def test_a_beat_without_a_change_raises_nothing_and_writes_no_record(store: Store) -> None:
+    registry = Registry(store)
+    await registry.put_replica(a := a_replica())
+    await store.redis.zadd(Keys.REPLICA_BEATS, {"r1": 1})
+    changes = await store.redis.xlen(Keys.CHANGES)
+    size = await _written_bytes(store)
+    await registry.put_replica(a)
+    assert await _written_bytes(store) - size < len(a.model_dump_json()) / 2
+    assert await store.redis.xlen(Keys.CHANGES) == changes
+    assert "r1" in (await registry.view()).replicas
+    await registry.put_replica(a.model_copy(update={"num_running": 1}))
+    assert await store.redis.xlen(Keys.CHANGES) == changes + 1
+
+
+async def _written_bytes(store: Store) -> int:
+    return int((await store.redis.info("persistence"))["aof_current_size"])
+
+
+async def test_a_write_that_redis_runs_twice_answers_the_same(store: Store) -> None:
+    registry = Registry(RepeatingStore(store.redis))
+    assert await registry.put_first_deployment(a_deployment())
+    version = (await registry.view()).caps_version
+
+    def one_more(record: DeploymentRecord) -> DeploymentRecord:
+        return record.model_copy(update={"num_replicas": record.num_replicas + 1})
+
+    assert (await registry.change_deployment("d1", one_more)).num_replicas == 2
+    assert await registry.delete_deployment("d1")
+    assert (await registry.view()).caps_version == version + 1
+    assert not await registry.delete_deployment("d1")
+
+
+class RepeatingStore(Store):
+    """As if the first answer of each script had been lost."""
+
+    async def run(self, source: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
+        await super().run(source, keys, args)
+        return await super().run(source, keys, args)

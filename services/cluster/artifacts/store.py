@@ -2,46 +2,54 @@
 
     ROOT/KIND/ID/...            the files
     ROOT/KIND/ID/manifest.json  written last: sizes and SHA-256 of every file
-    ROOT/drafts/...             folders being written; never read by anyone else
+    ROOT/drafts/...             folders being written or deleted; never read by anyone else
 
-A draft becomes an artifact by one rename after everything in it, the manifest last, is on disk.
+A draft becomes an artifact by one rename after everything in it is on disk: files, then folders,
+then the manifest. An artifact goes by one rename as well. So there is never half of one.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import errno
 import os
-import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from services.cluster import durable_files
+from services.cluster.artifacts.disk_space import telling_full_disk
+from services.cluster.artifacts.fences import Fence, Fences
+from services.cluster.artifacts.locks import WAIT_SECONDS, locked
 from services.cluster.artifacts.manifest import (
     MANIFEST,
     ArtifactKind,
     Manifest,
     ManifestFile,
+    check_id,
+    is_id,
     safe_path,
 )
 from services.cluster.errors import BadRequest, Conflict, NotFound
+from services.cluster.records import readable
 
-_DRAFTS = "drafts"
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_READ_BYTES = 1024 * 1024
+DRAFTS = "drafts"
 
 
 class Draft:
-    """A folder to write into. Nothing of it is seen before `publish`."""
+    """A folder to write into, on the store's volume. Nothing of it is seen before `publish`."""
 
-    def __init__(self, store: ArtifactStore, kind: ArtifactKind, artifact_id: str) -> None:
+    def __init__(
+        self, store: ArtifactStore, kind: ArtifactKind, artifact_id: str, folder: Path
+    ) -> None:
         self._store = store
         self._kind = kind
         self._artifact_id = artifact_id
-        self.folder = store.root / _DRAFTS / f"{kind.value}-{artifact_id}-{uuid.uuid4().hex}"
-        self.folder.mkdir(parents=True)
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def file(self, relative: str) -> Path:
         """A path inside the draft, its folder made. Raises BadRequest for one that leads out."""
@@ -56,138 +64,221 @@ class Draft:
         project_id: str = "",
         team_id: str = "",
         guard: Callable[[], None] | None = None,
+        fence: Fence | None = None,
     ) -> Manifest:
-        """Makes the artifact. `guard` raises when the writer has lost its lease meanwhile.
+        """Makes the artifact; when this returns, no power cut takes it back.
 
-        Raises Conflict when the artifact exists with other files; the same files change nothing.
+        `guard` raises when the writer has lost its lease meanwhile. With `fence` the artifact
+        appears only while no newer attempt has raised it: LeaseLost, and nothing is published.
+
+        Raises Conflict when the artifact exists with other files; with the same ones that
+        artifact's manifest is the answer. Raises OutOfDisk, and Unavailable for a fence that a
+        stopped process holds.
         """
-        manifest = Manifest(
-            kind=self._kind,
-            artifact_id=self._artifact_id,
-            project_id=project_id,
-            team_id=team_id,
-            files=tuple(_describe(self.folder)),
-            labels=dict(labels or {}),
-            created_at=time.time(),
-        )
-        for place in _files(self.folder):
-            _fsync(place)
-        _write_durably(self.folder / MANIFEST, manifest.model_dump_json(indent=1))
-        if guard:
-            guard()
-        final = self._store.place(self._kind, self._artifact_id)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self.folder.rename(final)
-        except OSError:
-            existing = self._store.manifest(self._kind, self._artifact_id)
-            if existing.files != manifest.files:
-                raise Conflict(
-                    f"{self._kind.value}/{self._artifact_id} exists with other content;"
-                    " artifacts are never changed."
-                ) from None
-            return existing
-        _fsync(final.parent)
-        return manifest
+        with telling_full_disk(self.folder):
+            manifest = Manifest(
+                kind=self._kind,
+                artifact_id=self._artifact_id,
+                project_id=project_id,
+                team_id=team_id,
+                files=describe(self.folder),
+                labels=dict(labels or {}),
+                created_at=time.time(),
+            ).sealed()
+            durable_files.sync_tree(self.folder)
+            durable_files.write(self.folder / MANIFEST, manifest.model_dump_json(indent=1))
+            if guard:
+                guard()
+            with self._store.fences.held(fence) if fence else nullcontext():
+                return self._store.take(self.folder, manifest)
 
     def discard(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class ArtifactStore:
-    """Artifacts below one folder, usually the data volume."""
+    """Artifacts below one folder, usually the data volume.
 
-    def __init__(self, root: Path) -> None:
+    `wait_seconds` is the longest wait for a process that was stopped while it held a lock.
+    """
+
+    def __init__(self, root: Path, wait_seconds: float = WAIT_SECONDS) -> None:
         self.root = root
+        self.fences = Fences(root, wait_seconds)
+        self._wait_seconds = wait_seconds
 
     def place(self, kind: ArtifactKind, artifact_id: str) -> Path:
         """Where the artifact lies or would lie. Raises BadRequest for an id that is none."""
-        if not _ID.fullmatch(artifact_id):
-            raise BadRequest(
-                f"{artifact_id!r} is no artifact id: 1 to 128 letters, digits, dots, dashes and"
-                " underscores, beginning with a letter or digit."
-            )
+        check_id(artifact_id)
         return self.root / kind.value / artifact_id
 
     def path(self, kind: ArtifactKind, artifact_id: str) -> Path:
         """The folder of a whole artifact. Raises NotFound."""
         folder = self.place(kind, artifact_id)
         if not (folder / MANIFEST).is_file():
-            raise NotFound(f"There is no artifact {kind.value}/{artifact_id}.")
+            raise _no_artifact(kind, artifact_id)
         return folder
 
     def manifest(self, kind: ArtifactKind, artifact_id: str) -> Manifest:
-        text = (self.path(kind, artifact_id) / MANIFEST).read_text()
-        return Manifest.model_validate_json(text)
+        """Raises NotFound, and Conflict when the manifest itself was damaged."""
+        try:
+            text = (self.place(kind, artifact_id) / MANIFEST).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise _no_artifact(kind, artifact_id) from None
+        return Manifest.read(text, f"{kind.value}/{artifact_id}")
+
+    def published_at(self, kind: ArtifactKind, artifact_id: str) -> float:
+        """When it was last published, with the same files perhaps. Raises NotFound."""
+        return (self.path(kind, artifact_id) / MANIFEST).stat().st_mtime
 
     @contextmanager
     def draft(self, kind: ArtifactKind, artifact_id: str) -> Iterator[Draft]:
-        """A draft that disappears unless it is published inside the block."""
-        self.place(kind, artifact_id)
-        draft = Draft(self, kind, artifact_id)
-        try:
-            yield draft
-        finally:
-            draft.discard()
+        """A draft that disappears unless it is published inside the block.
 
-    def manifests(self, kind: ArtifactKind) -> list[Manifest]:
-        """Whole artifacts, oldest first."""
-        places = sorted((self.root / kind.value).glob(f"*/{MANIFEST}"))
-        manifests = [Manifest.model_validate_json(place.read_text()) for place in places]
-        return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.artifact_id))
+        A volume that is full, in the block too, is OutOfDisk.
+        """
+        check_id(artifact_id)
+        folder = self.root / DRAFTS / f"{kind.value}-{artifact_id}-{uuid.uuid4().hex}"
+        with telling_full_disk(folder):
+            draft = Draft(self, kind, artifact_id, folder)
+            try:
+                yield draft
+            finally:
+                draft.discard()
+
+    def take(self, folder: Path, manifest: Manifest) -> Manifest:
+        """Makes a folder that is whole and on disk the artifact; for `Draft.publish`."""
+        final = self.place(manifest.kind, manifest.artifact_id)
+        durable_files.make_folder(final.parent)
+        while not _moved(folder, final):
+            existing = self._adopt(final, manifest)
+            if existing is not None:
+                durable_files.sync(final.parent)  # whoever moved it may not have come to it
+                return existing
+            self._clear(manifest.kind, final)
+        durable_files.sync(final.parent)
+        return manifest
+
+    def ids(self, kind: ArtifactKind) -> list[str]:
+        """Of the whole artifacts, in the order of the ids."""
+        names = [p.parent.name for p in (self.root / kind.value).glob(f"*/{MANIFEST}")]
+        return sorted(name for name in names if is_id(name))
+
+    def manifests(self, kind: ArtifactKind, ids: Iterable[str] | None = None) -> list[Manifest]:
+        """Whole artifacts, oldest first; those of `ids` in their order when it is given.
+
+        A damaged manifest is logged and left out, one that was deleted meanwhile is left out.
+        """
+        texts = []
+        for artifact_id in self.ids(kind) if ids is None else ids:
+            with contextlib.suppress(FileNotFoundError):
+                texts.append((self.place(kind, artifact_id) / MANIFEST).read_bytes())
+        found = readable(Manifest, texts)
+        return sorted(found, key=lambda m: (m.created_at, m.artifact_id)) if ids is None else found
 
     def verify(self, kind: ArtifactKind, artifact_id: str) -> list[str]:
-        """Paths whose size or hash is not the manifest's, or that are missing."""
+        """Paths whose size or hash is not the manifest's, or that are missing.
+
+        Raises NotFound, and Conflict when the manifest itself was damaged.
+        """
         folder = self.path(kind, artifact_id)
-        found = {file.path: file for file in _describe(folder)}
         return [
             file.path
             for file in self.manifest(kind, artifact_id).files
-            if found.get(file.path) != file
+            if not matches(folder / file.path, file)
         ]
 
-    def delete(self, kind: ArtifactKind, artifact_id: str) -> None:
-        """The manifest goes first, so that a half-deleted artifact is none."""
+    def delete(
+        self, kind: ArtifactKind, artifact_id: str, *, unless_published_after: float | None = None
+    ) -> bool:
+        """It is gone at once, its bytes soon after. Raises NotFound.
+
+        False, and nothing was done, when it was published after the time that is given.
+        """
         folder = self.path(kind, artifact_id)
-        (folder / MANIFEST).unlink()
-        _fsync(folder)
-        shutil.rmtree(folder)
+        try:
+            with locked(folder / MANIFEST, self._wait_seconds):
+                published_at = (folder / MANIFEST).stat().st_mtime
+                if unless_published_after is not None and published_at > unless_published_after:
+                    return False
+                trash = self._to_drafts(kind, folder)
+        except FileNotFoundError:
+            raise _no_artifact(kind, artifact_id) from None
+        shutil.rmtree(trash, ignore_errors=True)  # what is left of it is swept
+        return True
+
+    def _adopt(self, final: Path, manifest: Manifest) -> Manifest | None:
+        """The artifact that is there, published anew for the garbage collection; None without."""
+        try:
+            with locked(final / MANIFEST, self._wait_seconds):
+                existing = self.manifest(manifest.kind, manifest.artifact_id)
+                if existing.files != manifest.files:
+                    raise Conflict(
+                        f"{manifest.kind.value}/{manifest.artifact_id} exists with other content;"
+                        " artifacts are never changed."
+                    )
+                now = time.time_ns()
+                os.utime(final / MANIFEST, ns=(now, now))
+                return existing
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _clear(self, kind: ArtifactKind, final: Path) -> None:
+        """Takes away what is left of an artifact that somebody deleted by hand, and in half."""
+        if kind is ArtifactKind.CHECKPOINT and final.exists():
+            raise Conflict(f"{final} is there and no artifact; it may hold the files of a run.")
+        try:
+            trash = self._to_drafts(kind, final)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(trash, ignore_errors=True)
+
+    def _to_drafts(self, kind: ArtifactKind, folder: Path) -> Path:
+        durable_files.make_folder(self.root / DRAFTS)
+        trash = self.root / DRAFTS / f"deleted-{kind.value}-{folder.name}-{uuid.uuid4().hex}"
+        folder.rename(trash)
+        durable_files.sync(folder.parent)
+        return trash
 
 
-def sha256_of(place: Path) -> str:
-    sha256 = hashlib.sha256()
-    with place.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            sha256.update(block)
-    return sha256.hexdigest()
+def matches(place: Path, file: ManifestFile) -> bool:
+    """Whether the file there is the one that the manifest describes."""
+    return (
+        place.is_file()
+        and not place.is_symlink()
+        and place.stat().st_size == file.size_bytes
+        and durable_files.sha256_of(place) == file.sha256
+    )
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for place in sorted(folder.rglob("*")):
-        if place.is_file() and place != folder / MANIFEST:
-            yield place
-
-
-def _describe(folder: Path) -> Iterator[ManifestFile]:
-    for place in _files(folder):
-        yield ManifestFile(
-            path=place.relative_to(folder).as_posix(),
-            size_bytes=place.stat().st_size,
-            sha256=sha256_of(place),
-        )
-
-
-def _fsync(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY)
+def _moved(folder: Path, final: Path) -> bool:
+    """False when something is there already."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        folder.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        return False
+    return True
 
 
-def _write_durably(place: Path, text: str) -> None:
-    temporary = place.with_name(place.name + ".tmp")
-    temporary.write_text(text)
-    _fsync(temporary)
-    temporary.rename(place)
-    _fsync(place.parent)
+def describe(folder: Path) -> tuple[ManifestFile, ...]:
+    """What a folder holds. Raises BadRequest for what no artifact may: links, strange names."""
+    found = []
+    for place in durable_files.files_below(folder):
+        if place == folder / MANIFEST:
+            continue
+        if place.is_symlink():
+            raise BadRequest(f"{place} is a link; an artifact holds its files itself.")
+        found.append(
+            ManifestFile(
+                path=safe_path(place.relative_to(folder).as_posix()).as_posix(),
+                size_bytes=place.stat().st_size,
+                sha256=durable_files.sha256_of(place),
+            )
+        )
+    return tuple(found)
+
+
+def _no_artifact(kind: ArtifactKind, artifact_id: str) -> NotFound:
+    return NotFound(f"There is no artifact {kind.value}/{artifact_id}.")

@@ -2,80 +2,117 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pynvml
-
-from services.cluster.devices.records import GIB, DeviceRecord
+from services.cluster.devices.labels import HostProcess, host_processes
+from services.cluster.devices.nvml import DriverFailed, DriverNvml, Gpu, Nvml
+from services.cluster.devices.nvml_double import NvmlDouble
+from services.cluster.devices.records import DeviceProcess, DeviceRecord
 from services.cluster.settings import ClusterSettings
 
+log = logging.getLogger(__name__)
 
-def fingerprint(settings: ClusterSettings) -> list[DeviceRecord]:
-    """GPUs by UUID; on a host without, one device of kind cpu with a share of the memory."""
-    if settings.nvml_double:
-        return NvmlDouble(settings.nvml_double).devices(settings.host_id)
-    return _gpus(settings.host_id) or [_processors(settings)]
+_LOST = "the driver does not list it any more; look at the host's kernel log for its Xid"
 
 
 @dataclass(frozen=True)
-class NvmlDouble:
-    """GPUs that a host without any claims to have. `sizes`: GiB of each, such as "24,24"."""
+class Fingerprint:
+    """The devices, and the processes of this host that have a label, by pid."""
 
-    sizes: str
-
-    def devices(self, host_id: str) -> list[DeviceRecord]:
-        return [
-            DeviceRecord(
-                device_id=f"GPU-double-{host_id}-{index}",
-                host_id=host_id,
-                kind="cuda",
-                name="NVML double",
-                total_bytes=int(float(size) * GIB),
-                seen_at=time.time(),
-            )
-            for index, size in enumerate(self.sizes.split(","))
-        ]
+    devices: tuple[DeviceRecord, ...]
+    processes: Mapping[int, HostProcess]
 
 
-def _gpus(host_id: str) -> list[DeviceRecord]:
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        count = pynvml.nvmlDeviceGetCount()
-        return [_gpu(pynvml.nvmlDeviceGetHandleByIndex(i), host_id) for i in range(count)]
-    finally:
-        pynvml.nvmlShutdown()
+class Fingerprints:
+    """Takes one after another; a GPU that was seen once and is missing then is unhealthy."""
+
+    def __init__(self, settings: ClusterSettings, nvml: Nvml) -> None:
+        self._settings = settings
+        self._nvml = nvml
+        self._known: dict[str, DeviceRecord] = {}
+
+    def take(self) -> Fingerprint:
+        """Blocks for as long as the driver does."""
+        processes = host_processes()
+        problem = ""
+        try:
+            found = {gpu.uuid: self._record(gpu, processes) for gpu in self._nvml.gpus()}
+        except DriverFailed as error:
+            log.warning("devices cannot be read", extra={"reason": str(error)})
+            found, problem = {}, str(error)
+        for device_id, device in self._known.items():
+            if device_id not in found:
+                changes = {"healthy": False, "detail": problem or _LOST, "processes": None}
+                found[device_id] = device.model_copy(update=changes)
+        self._known = found
+        devices = tuple(found.values()) or (_processors(self._settings, processes),)
+        return Fingerprint(devices, processes)
+
+    def _record(self, gpu: Gpu, on_host: Mapping[int, HostProcess]) -> DeviceRecord:
+        return DeviceRecord(
+            device_id=gpu.uuid,
+            host_id=self._settings.host_id,
+            kind="cuda",
+            name=gpu.name,
+            total_bytes=gpu.total_bytes,
+            used_bytes=gpu.used_bytes,
+            temperature=gpu.temperature,
+            utilization=gpu.utilization,
+            healthy=not gpu.problem,
+            detail=gpu.problem,
+            processes=_on_gpu(gpu, on_host),
+            seen_at=time.time(),
+        )
 
 
-def _gpu(handle: object, host_id: str) -> DeviceRecord:
-    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    return DeviceRecord(
-        device_id=str(pynvml.nvmlDeviceGetUUID(handle)),
-        host_id=host_id,
-        kind="cuda",
-        name=str(pynvml.nvmlDeviceGetName(handle)),
-        total_bytes=int(memory.total),
-        used_bytes=int(memory.used),
-        temperature=float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
-        seen_at=time.time(),
+def fingerprints(settings: ClusterSettings) -> Fingerprints:
+    return Fingerprints(settings, NvmlDouble(settings) if settings.nvml_double else DriverNvml())
+
+
+def _on_gpu(gpu: Gpu, on_host: Mapping[int, HostProcess]) -> tuple[DeviceProcess, ...] | None:
+    """Those that the driver lists, and those that say so: one has no memory at its start."""
+    if gpu.processes is None:
+        return None
+    used = dict(gpu.processes)
+    said = (pid for pid, process in on_host.items() if gpu.uuid in process.device_ids)
+    return tuple(
+        _device_process(pid, used.get(pid, 0), on_host.get(pid)) for pid in sorted({*used, *said})
     )
 
 
-def _processors(settings: ClusterSettings) -> DeviceRecord:
+def _device_process(pid: int, used_bytes: int, process: HostProcess | None) -> DeviceProcess:
+    if process is None:
+        return DeviceProcess(pid=pid, used_bytes=used_bytes)
+    return DeviceProcess(
+        pid=pid,
+        used_bytes=used_bytes,
+        started=process.started,
+        assignment_id=process.assignment_id,
+        holder=process.holder,
+    )
+
+
+def _processors(settings: ClusterSettings, on_host: Mapping[int, HostProcess]) -> DeviceRecord:
+    device_id = f"cpu-{settings.host_id}"
     memory = _meminfo()
     total_bytes = int(memory["MemTotal"] * settings.cpu_memory_share)
     used_bytes = memory["MemTotal"] - memory["MemAvailable"]
     return DeviceRecord(
-        device_id=f"cpu-{settings.host_id}",
+        device_id=device_id,
         host_id=settings.host_id,
         kind="cpu",
         name=_processor_name(),
         total_bytes=total_bytes,
         used_bytes=min(used_bytes, total_bytes),
+        processes=tuple(
+            _device_process(pid, process.resident_bytes, process)
+            for pid, process in sorted(on_host.items())
+            if device_id in process.device_ids
+        ),
         seen_at=time.time(),
     )
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.cluster.devices.records import GIB, AssignmentRequest, DeviceRecord, DeviceSnapshot
+from services.cluster.devices.records import (
+    GIB,
+    KINDS,
+    AssignmentRecord,
+    AssignmentRequest,
+    DeviceRecord,
+    DeviceSnapshot,
+)
 from services.cluster.errors import DevicesUnavailable
+
+_NUM_TOLD = 8
 
 
 def choose(snapshot: DeviceSnapshot, request: AssignmentRequest) -> tuple[DeviceRecord, ...]:
@@ -13,26 +22,54 @@ def choose(snapshot: DeviceSnapshot, request: AssignmentRequest) -> tuple[Device
 
     Raises DevicesUnavailable with what is needed, what is free and who holds the rest.
     """
-    wanted = [
+    found = fit(snapshot, request)
+    if found is None:
+        raise DevicesUnavailable(refusal(snapshot, request))
+    return found
+
+
+def fit(snapshot: DeviceSnapshot, request: AssignmentRequest) -> tuple[DeviceRecord, ...] | None:
+    """The devices to assign, of one host and one kind; None when it does not fit."""
+    best: tuple[DeviceRecord, ...] | None = None
+    fitting: dict[tuple[int, str], list[DeviceRecord]] = {}
+    for device in _wanted(snapshot, request):
+        if _fits(snapshot, device, request):
+            order = KINDS.index(device.kind) if device.kind in KINDS else len(KINDS)
+            fitting.setdefault((order, device.host_id), []).append(device)
+    for place in sorted(fitting):
+        devices = sorted(fitting[place], key=lambda d: (snapshot.free_bytes(d), d.device_id))
+        found = tuple(devices[: request.num_devices])
+        if len(found) < request.num_devices:
+            continue
+        if best is None or (
+            found[0].kind == best[0].kind and _free(snapshot, found) < _free(snapshot, best)
+        ):
+            best = found
+    return best
+
+
+def refusal(snapshot: DeviceSnapshot, request: AssignmentRequest, num_more_hosts: int = 0) -> str:
+    """What is needed, what is free and who holds the rest, as sentences."""
+    kind = f" {request.kind}" if request.kind else ""
+    each = f"{request.device_bytes / GIB:.1f} GiB" if request.device_bytes else "the whole device"
+    need = f"{request.holder} needs {request.num_devices}{kind} device(s) of one host, {each} each."
+    devices = _wanted(snapshot, request)
+    if not devices:
+        return f"{need} No such device is known."
+    freest = sorted(devices, key=lambda d: (-snapshot.free_bytes(d), d.host_id, d.device_id))
+    told = "; ".join(_device_sentence(snapshot, device) for device in freest[:_NUM_TOLD])
+    num_more = len(freest) - _NUM_TOLD
+    rest = f" {num_more} devices more have no more room." if num_more > 0 else ""
+    hosts = f" Nor have {num_more_hosts} more hosts the room." if num_more_hosts else ""
+    return f"{need} {told}.{rest}{hosts}"
+
+
+def _wanted(snapshot: DeviceSnapshot, request: AssignmentRequest) -> list[DeviceRecord]:
+    return [
         device
         for device in snapshot.devices
         if request.host_id in (None, device.host_id) and request.kind in (None, device.kind)
     ]
-    hosts = sorted({device.host_id for device in wanted})
-    best: tuple[DeviceRecord, ...] | None = None
-    for host in hosts:
-        fitting = sorted(
-            (d for d in wanted if d.host_id == host and _fits(snapshot, d, request)),
-            key=lambda d: (snapshot.free_bytes(d), d.device_id),
-        )
-        found = tuple(fitting[: request.num_devices])
-        if len(found) == request.num_devices and (
-            best is None or _free(snapshot, found) < _free(snapshot, best)
-        ):
-            best = found
-    if best is None:
-        raise DevicesUnavailable(_refusal(snapshot, request, wanted))
-    return best
 
 
 def _fits(snapshot: DeviceSnapshot, device: DeviceRecord, request: AssignmentRequest) -> bool:
@@ -47,27 +84,21 @@ def _free(snapshot: DeviceSnapshot, devices: Sequence[DeviceRecord]) -> int:
     return sum(snapshot.free_bytes(device) for device in devices)
 
 
-def _refusal(
-    snapshot: DeviceSnapshot, request: AssignmentRequest, devices: Sequence[DeviceRecord]
-) -> str:
-    kind = f" {request.kind}" if request.kind else ""
-    each = f"{request.device_bytes / GIB:.1f} GiB" if request.device_bytes else "the whole device"
-    need = f"{request.holder} needs {request.num_devices}{kind} device(s) of one host, {each} each."
-    if not devices:
-        return f"{need} No such device is known."
-    lines = []
-    for device in devices:
-        held = ", ".join(
-            f"{a.holder} ({a.device_bytes / GIB:.1f} GiB)"
-            if a.device_bytes
-            else f"{a.holder} (all)"
-            for a in snapshot.holders(device)
+def _device_sentence(snapshot: DeviceSnapshot, device: DeviceRecord) -> str:
+    held = ", ".join(_holding(assignment) for assignment in snapshot.holders(device))
+    state = "" if device.healthy else f", unhealthy: {device.detail}"
+    free, total = snapshot.free_bytes(device) / GIB, device.total_bytes / GIB
+    return (
+        f"{device.name} on {device.host_id}: {free:.1f} of {total:.1f} GiB free"
+        f"{state}{', held by ' + held if held else ''}"
+    )
+
+
+def _holding(assignment: AssignmentRecord) -> str:
+    size = f"{assignment.device_bytes / GIB:.1f} GiB" if assignment.device_bytes else "all"
+    if assignment.quarantined:
+        return (
+            f"{assignment.first_holder} ({size}, in quarantine until its host has seen the last"
+            " of its processes)"
         )
-        state = "" if device.healthy else f", unhealthy: {device.detail}"
-        free = snapshot.free_bytes(device) / GIB
-        total = device.total_bytes / GIB
-        lines.append(
-            f"{device.name} on {device.host_id}: {free:.1f} of {total:.1f} GiB free"
-            f"{state}{', held by ' + held if held else ''}"
-        )
-    return f"{need} {'; '.join(lines)}."
+    return f"{assignment.holder} ({size})"

@@ -6,31 +6,31 @@ acknowledged change is on disk (`appendfsync always`) and a reader never sees ha
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    ConnectionError,
-    MaxConnectionsError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    TimeoutError,
-)
+from redis.exceptions import MaxConnectionsError, RedisError
 
 from services.cluster.errors import Overloaded, StoreUnavailable
-from services.cluster.store.keys import SCHEMA_VERSION, Keys
+from services.cluster.metrics import STORE_UNAVAILABLE
+from services.cluster.store.backoff import Backoff
+from services.cluster.store.client import Client, command_client, patient_client, watching_client
+from services.cluster.store.gate import Gate
+from services.cluster.store.keys import Keys
+from services.cluster.store.refusals import refusal, unavailable
+from services.cluster.store.schema import is_ready, make_ready
 
 log = logging.getLogger(__name__)
 
-_ANSWER_TIMEOUT_SECONDS = 2.0
+UNAVAILABLE_SECONDS = 2.2  # a call that Redis does not answer ends after so long
+START_SECONDS = 5.0
 _MAX_CONNECTIONS = 100
 _MAX_WATCHERS = 1000  # each holds a connection; Redis takes 10000 of all processes together
 _WATCHERS_RETRY_SECONDS = 5.0
@@ -49,39 +49,89 @@ class Store:
     """
 
     def __init__(
-        self, client: redis.asyncio.Redis, watching: redis.asyncio.Redis | None = None
+        self,
+        client: redis.asyncio.Redis,
+        watching: redis.asyncio.Redis | None = None,
+        following: redis.asyncio.Redis | None = None,
     ) -> None:
         self.redis = client
         self._watching = client if watching is None else watching
+        self._following = self._watching if following is None else following
         self._scripts: dict[str, AsyncScript] = {}
+        self._gate = Gate(self._ping)
 
     @classmethod
-    async def connect(cls, url: str, max_watchers: int = _MAX_WATCHERS) -> Store:
-        """Raises StoreUnavailable when Redis does not answer or holds a newer schema."""
-        client = _client(url, _MAX_CONNECTIONS)
-        store = cls(client, _client(url, max_watchers))
-        async with store.answering():
-            await client.set(Keys.SCHEMA, SCHEMA_VERSION, nx=True)
-            found = int(await client.get(Keys.SCHEMA) or SCHEMA_VERSION)
-        if found != SCHEMA_VERSION:
+    async def connect(
+        cls,
+        url: str,
+        max_watchers: int = _MAX_WATCHERS,
+        *,
+        wait_seconds: float = START_SECONDS,
+        data_dir: Path | None = None,
+    ) -> Store:
+        """Waits for Redis while it starts. Raises StoreUnavailable when it does not answer.
+
+        Records of an older schema are backed up to `data_dir` and migrated; without a `data_dir`
+        that is left to another process and waited for. Raises Unavailable when it cannot be done.
+        """
+        store = cls(
+            command_client(url, _MAX_CONNECTIONS),
+            watching_client(url, max_watchers),
+            watching_client(url, _MAX_CONNECTIONS),
+        )
+        try:
+            await store.wait_ready(wait_seconds)
+            async with store.answering():
+                ready = await is_ready(store.redis)
+            if not ready:
+                async with store.answering(None), patient_client(url) as client:
+                    await make_ready(client, data_dir)
+        except BaseException:
             await store.close()
-            raise StoreUnavailable(
-                f"Redis holds records of schema {found}; this Hearth reads schema {SCHEMA_VERSION}."
-                " Start the version that wrote them, or a newer one."
-            )
+            raise
         return store
 
+    async def wait_ready(self, timeout_seconds: float) -> None:
+        """Returns when Redis answers.
+
+        Raises StoreUnavailable when it does not within the time, and at once when it never will.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        backoff = Backoff()
+        while True:
+            try:
+                await self._ping()
+                return
+            except StoreUnavailable as error:
+                if error.retry_after_seconds is None or time.monotonic() >= deadline:
+                    raise
+            await backoff.pause()
+
+    async def _ping(self) -> None:
+        async with self.answering():
+            await self.redis.ping()
+
     async def close(self) -> None:
+        await self._gate.close()
         try:
             await self.redis.aclose()
         finally:
-            await self._watching.aclose()
+            try:
+                await self._watching.aclose()
+            finally:
+                await self._following.aclose()
 
     async def run(self, source: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
-        """Runs a Lua script by its hash; `source` is a module constant, so the cache is bounded."""
+        """Runs a Lua script by its hash; `source` is a module constant, so the cache is bounded.
+
+        When the answer is late the script is sent again with the same arguments: it must answer
+        the second time as it did the first.
+        """
         script = self._scripts.get(source)
         if script is None:
             script = self._scripts[source] = self.redis.register_script(source)
+            if isinstance(self.redis, Client):
+                self.redis.name_script(script.sha, source)
         async with self.answering():
             return await script(keys=keys, args=args)
 
@@ -92,19 +142,28 @@ class Store:
 
         Raises Overloaded when too many watch, but not for what the process itself follows.
         """
-        client = self.redis if key.startswith(_FOLLOWED) else self._watching
-        async with self.answering():
-            try:
+        is_followed = key.startswith(_FOLLOWED)
+        await self._gate.passed(UNAVAILABLE_SECONDS, spread=not is_followed)
+        try:
+            async with self.answering(UNAVAILABLE_SECONDS + block_milliseconds / 1000):
+                client = self._following if is_followed else self._watching
                 streams: Any = await client.xread({key: after}, block=block_milliseconds)
-            except MaxConnectionsError as error:
-                if client is self.redis:
-                    raise
+        except StoreUnavailable as refusal:
+            if not is_followed and isinstance(refusal.__cause__, MaxConnectionsError):
                 raise Overloaded(
                     "This process has as many event streams open as it may; close one, or ask"
                     " again.",
                     retry_after_seconds=_WATCHERS_RETRY_SECONDS,
-                ) from error
+                ) from refusal
+            self._gate.shut(refusal)
+            raise
         return [(str(entry), fields) for entry, fields in streams[0][1]] if streams else []
+
+    async def time(self) -> float:
+        """Unix seconds by the clock that every script goes by."""
+        async with self.answering():
+            seconds, microseconds = await self.redis.time()
+        return float(seconds) + float(microseconds) / 1e6
 
     async def field(self, key: str, name: str) -> str:
         """A field of a hash; "" when there is none."""
@@ -127,33 +186,16 @@ class Store:
         return str(newest[0][0]) if newest else "0-0"
 
     @asynccontextmanager
-    async def answering(self) -> AsyncIterator[None]:
+    async def answering(
+        self, within_seconds: float | None = UNAVAILABLE_SECONDS
+    ) -> AsyncIterator[None]:
+        """Raises StoreUnavailable when Redis is away, or does not answer the block in time."""
         try:
-            yield
-        except AuthenticationError as error:
-            raise StoreUnavailable(
-                f"Redis refused the password in HEARTH_REDIS_URL: {error}"
-            ) from error
-        except (
-            ConnectionError,
-            TimeoutError,
-            BusyLoadingError,
-            ReadOnlyError,
-            OutOfMemoryError,
-            OSError,
-        ) as error:
-            raise StoreUnavailable(
-                f"Redis does not answer or takes no writes ({type(error).__name__}: {error}).",
-                retry_after_seconds=2,
-            ) from error
-
-
-def _client(url: str, max_connections: int) -> redis.asyncio.Redis:
-    return redis.asyncio.Redis.from_url(
-        url,
-        max_connections=max_connections,
-        decode_responses=True,
-        socket_connect_timeout=_ANSWER_TIMEOUT_SECONDS,
-        socket_timeout=_ANSWER_TIMEOUT_SECONDS,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1),
-    )
+            async with asyncio.timeout(within_seconds):
+                yield
+        except (RedisError, OSError) as error:  # the built-in TimeoutError is an OSError
+            found = refusal(error)
+            if found is None:
+                raise
+            STORE_UNAVAILABLE.labels(found.reason).inc()
+            raise unavailable(found, error) from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 
-SCHEMA_VERSION = 1
+PREFIX = "hearth:"
+SCHEMA_VERSION = 2
 
 
 class KeyType(StrEnum):
@@ -46,14 +47,18 @@ _STRING, _HASH, _ZSET, _STREAM = KeyType.STRING, KeyType.HASH, KeyType.ZSET, Key
 class Keys:
     """Every key of the cluster."""
 
-    # string: version of this table
+    # string: version of this table, or "import" while a backup is being read in
     SCHEMA = Key("hearth:schema", _STRING, Bound.SINGLE)
+    # string: who migrates or imports records at this moment
+    SCHEMA_LOCK = Key("hearth:schema-lock", _STRING, Bound.EXPIRES)
     # stream, trimmed: which kind of registry record changed
     CHANGES = Key("hearth:changes", _STREAM, Bound.TRIMMED)
     # a number: raised when the answer to "which models" does
     CAPS_VERSION = Key("hearth:caps_version", _STRING, Bound.SINGLE, exported=True)
     # hash: kind/id → what of a record that answer shows
-    CAPS_DIGESTS = Key("hearth:caps-digests", _HASH, Bound.RECORDS)
+    CAPS_DIGESTS = Key("hearth:caps-digests", _HASH, Bound.RECORDS, exported=True)
+    # string: the record before a write of this name, for the case that its answer was lost
+    REPLY = Key("hearth:reply:{}", _STRING, Bound.EXPIRES)
 
     # hash: deployment_id → DeploymentRecord
     DEPLOYMENTS = Key("hearth:deployments", _HASH, Bound.RECORDS, exported=True)
@@ -72,12 +77,26 @@ class Keys:
     # zset: process_id by the time its record expires
     PROCESS_BEATS = Key("hearth:process-beats", _ZSET, Bound.SEEN)
 
-    # hash: host_id → list of DeviceRecord
-    DEVICES = Key("hearth:devices", _HASH, Bound.SEEN)
-    # hash: holder → AssignmentRecord
-    ASSIGNMENTS = Key("hearth:assignments", _HASH, Bound.RECORDS)
-    # a number: raised with every change of the two
+    # hash of a host: version, shape, and devices as a list of DeviceRecord
+    HOST_DEVICES = Key("hearth:host-devices:{}", _HASH, Bound.SEEN)
+    # hash of a host: assignment_id → AssignmentRecord
+    HOST_ASSIGNMENTS = Key("hearth:host-assignments:{}", _HASH, Bound.SEEN)
+    # zset: host_id by the time that its fingerprint expires
+    HOST_BEATS = Key("hearth:host-beats", _ZSET, Bound.SEEN)
+    # zset: host_id by the time since when it is missed; swept when it does not return
+    HOSTS_GONE = Key("hearth:hosts-gone", _ZSET, Bound.SEEN)
+    # zset of a kind and a number: where there is room, by how much (devices/scripts.py)
+    DEVICE_INDEX = Key("hearth:device-index:{}", _ZSET, Bound.SEEN)
+    # hash: holder → assignment_id and host_id
+    DEVICE_HOLDERS = Key("hearth:device-holders", _HASH, Bound.RECORDS)
+    # a number: the newest version that a host's devices or assignments got
     DEVICES_VERSION = Key("hearth:devices-version", _STRING, Bound.SINGLE)
+    # string with TTL: the answer to a release, should it be sent again
+    DEVICE_RELEASE = Key("hearth:device-release:{}", _STRING, Bound.EXPIRES)
+    # hash: asker → RoomRequest
+    ROOM_REQUESTS = Key("hearth:room-requests", _HASH, Bound.SEEN)
+    # zset: asker by the time that its request expires
+    ROOM_BEATS = Key("hearth:room-beats", _ZSET, Bound.SEEN)
 
     # hash: holder, token, expires_at
     LEASE = Key("hearth:lease:{}", _HASH, Bound.EXPIRES)
@@ -93,7 +112,13 @@ class Keys:
     # zset of a kind: job_id by the end of its lease
     JOB_RUNNING = Key("hearth:job-running:{}", _ZSET, Bound.RECORDS, exported=True)
     # zset of a kind: job_id by its number
-    JOB_HISTORY = Key("hearth:job-history:{}", _ZSET, Bound.TRIMMED, exported=True)
+    JOB_HISTORY = Key("hearth:job-history:{}", _ZSET, Bound.RECORDS, exported=True)
+    # zset of a kind: job_id by its end; the oldest are forgotten with every end
+    JOB_ENDED = Key("hearth:job-ended:{}", _ZSET, Bound.RECORDS, exported=True)
+    # hash of a job: ids of those that wait for its end
+    JOB_DEPENDENTS = Key("hearth:job-dependents:{}", _HASH, Bound.RECORDS, exported=True)
+    # string: job_id that a claim of this name got, for the case that its answer was lost
+    JOB_TICKET = Key("hearth:job-ticket:{}", _STRING, Bound.EXPIRES)
     # a number: jobs ever enqueued
     JOB_NUMBER = Key("hearth:job-number", _STRING, Bound.SINGLE, exported=True)
     # stream of a job, trimmed
@@ -146,9 +171,21 @@ class Keys:
     # string with TTL: user_id, named by its sha256
     SIGN_IN_LINK = Key("hearth:sign-in-link:{}", _STRING, Bound.EXPIRES)
 
+    # hash of NAME/DAY, with TTL: field → sum
+    COUNTERS = Key("hearth:counters:{}", _HASH, Bound.EXPIRES, exported=True)
+    # string with TTL: the newest batch of counts that a process has sent
+    COUNTER_SENDER = Key("hearth:counter-sender:{}", _STRING, Bound.EXPIRES)
+
     @classmethod
     def all(cls) -> Iterator[tuple[str, Key]]:
         """Every entry of the table by its name here."""
         for name, value in vars(cls).items():
             if isinstance(value, Key):
                 yield name, value
+
+    @classmethod
+    def find(cls, name: str) -> Key | None:
+        """The entry that a key of this name belongs to."""
+        family = ":".join(name.split(":", 2)[:2])
+        pattern = family if family == name else family + ":{}"
+        return next((key for _, key in cls.all() if key == pattern), None)

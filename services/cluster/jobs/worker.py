@@ -1,0 +1,175 @@
+"""Claims jobs of one kind, one after another, and carries each to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Generic, TypeVar
+
+from services.cluster.errors import (
+    DeadlineExceeded,
+    HearthError,
+    Internal,
+    LeaseLost,
+    OutOfDisk,
+    Overloaded,
+    StoreUnavailable,
+    Unavailable,
+)
+from services.cluster.jobs.hold import Hold, Interrupted
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobKind, JobRecord
+from services.cluster.log import job_id_var
+from services.cluster.tasks import end
+
+log = logging.getLogger(__name__)
+
+YIELD_SECONDS = 15.0  # so long others may take what a job gave back for them
+_WAIT_SECONDS = 2.0
+_AWAY_SECONDS = 1.0
+_STOPPED = "The service was stopped; the job goes on when it runs again."
+_YIELDED = "It made room, and goes on later."
+
+H = TypeVar("H", bound=Hold)
+Settle = Callable[[], Awaitable[None]]
+
+
+class TryAgain(Exception):
+    """The attempt failed for a reason that another one may not meet; the text says which."""
+
+
+class Worker(Generic[H]):
+    """`work` does a job and answers its result.
+
+    It raises Interrupted when its hold says that it should end; TryAgain, Unavailable, Overloaded
+    or DeadlineExceeded when another attempt may succeed; another HearthError when the job has
+    failed. `hold_of` makes the hold of a job; `holder` names this worker in the jobs' records. A
+    job that yielded is not claimed again for `yield_seconds`.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        kind: JobKind,
+        hold_of: Callable[[JobRecord], Awaitable[H]],
+        work: Callable[[H], Awaitable[Mapping[str, Any]]],
+        holder: str,
+        *,
+        max_running: int = 0,
+        yield_seconds: float = YIELD_SECONDS,
+    ) -> None:
+        self._queue = queue
+        self._kind = kind
+        self._hold_of = hold_of
+        self._do = work
+        self._holder = holder
+        self._max_running = max_running
+        self._yield_seconds = yield_seconds
+        self._hold: H | None = None
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Until `stop` or a cancellation: the job in hand is then given back first."""
+        mark = "0-0"
+        while not self._stopping:
+            try:
+                job = await self._queue.claim(self._kind, self._holder, self._max_running)
+                if job is None:
+                    mark, _ = await self._queue.wait(self._kind, mark, _WAIT_SECONDS)
+                    continue
+            except StoreUnavailable:
+                await asyncio.sleep(_AWAY_SECONDS)
+                continue
+            await self._to_its_end(self._work(job))
+
+    async def _to_its_end(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self.stop()
+            while not task.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({task})
+            raise
+
+    def stop(self) -> None:
+        self._stopping = True
+        if self._hold:
+            self._hold.stop()
+
+    async def _work(self, job: JobRecord) -> None:
+        job_id_var.set(job.job_id)
+        log.info("job claimed", extra={"kind": job.kind, "attempt": job.attempt})
+        try:
+            self._hold = hold = await self._hold_of(job)
+        except StoreUnavailable:
+            return  # its lease ends, and it is queued again
+        if self._stopping:
+            hold.stop()
+        keeping = asyncio.create_task(hold.keep(), name=f"hold {job.job_id}")
+        try:
+            settle = await self._outcome(hold)
+            await end(keeping)
+            if not hold.lost:
+                await hold.patiently(hold.write)
+                await hold.patiently(settle)
+        except (LeaseLost, StoreUnavailable) as error:
+            log.warning("job is left to others", extra={"reason": error.message})
+        finally:
+            await end(keeping)
+            self._hold = None
+            job_id_var.set("")
+
+    async def _outcome(self, hold: H) -> Settle:
+        """What is to be written of the job. Raises LeaseLost and StoreUnavailable."""
+        queue, job = self._queue, hold.job
+        try:
+            result = await self._do(hold)
+        except Interrupted:
+            return self._interruption(hold)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except TryAgain as error:
+            return self._repeat(job, str(error))
+        except (Unavailable, Overloaded, DeadlineExceeded) as error:
+            return self._repeat(job, error.message)
+        except Exception as error:  # the boundary of a job
+            failure = explained(error)
+            faulty = isinstance(failure, Internal)
+            log.error(
+                "job failed", exc_info=error if faulty else None, extra={"reason": failure.message}
+            )
+            return lambda: queue.fail(job, failure.message)
+        log.info("job succeeded", extra=dict(result))
+        return lambda: queue.succeed(job, result)
+
+    def _interruption(self, hold: H) -> Settle:
+        queue, job = self._queue, hold.job
+        if hold.lost:
+            raise LeaseLost(f"Job {job.job_id} was taken over.")
+        if hold.cancelled:
+            return lambda: queue.confirm_cancelled(job)
+        why, pause = (_STOPPED, 0.0) if hold.stopping else (_YIELDED, self._yield_seconds)
+        log.info("job is given back", extra={"reason": why})
+        return lambda: queue.give_back(job, why, pause)
+
+    def _repeat(self, job: JobRecord, reason: str) -> Settle:
+        log.warning("job is tried again", extra={"reason": reason})
+        return lambda: self._queue.retry(job, reason)
+
+
+def explained(error: Exception) -> HearthError:
+    """What a job's record says of an error that ended it."""
+    if isinstance(error, HearthError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutOfDisk("The data volume is full: make room on it, then start the job again.")
+    if isinstance(error, OSError):
+        return HearthError(f"A file could not be read or written: {error}.")
+    return Internal(
+        f"A fault of Hearth's own ({type(error).__name__}); the log of the service has the details."
+    )
