@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.cluster.artifacts.fences import Fence
 from services.cluster.artifacts.manifest import ArtifactKind
 from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.project_records import DatasetChange
@@ -21,7 +22,10 @@ _ID_DIGITS = 24
 
 @dataclass(frozen=True)
 class Belonging:
+    """`token` is that of the scan's attempt."""
+
     scan_id: str
+    token: int
     project_id: str
     team_id: str
 
@@ -49,7 +53,13 @@ def publish_dataset(
         with artifacts.draft(ArtifactKind.DATASET, dataset_id) as draft:
             for split, place in places.items():
                 os.rename(place, draft.file(HALVES[split]))
-            draft.publish(labels, project_id=whose.project_id, team_id=whose.team_id, guard=guard)
+            draft.publish(
+                labels,
+                project_id=whose.project_id,
+                team_id=whose.team_id,
+                guard=guard,
+                fence=Fence(whose.scan_id, whose.token),
+            )
         return dataset_id
     finally:
         for place in places.values():

@@ -34,7 +34,7 @@ from services.cluster.tasks import end
 from services.datascan.project_changes import ProjectChanges
 from services.datascan.replicas import Replicas
 from services.datascan.scan_attempt import Workplace
-from services.datascan.scan_worker import ScanWorker
+from services.datascan.scan_worker import scan_worker
 from services.datascan.scans import Scans, ScanSchedule
 from services.datascan.servicer import DatascanServicer
 from services.datascan.settings import DatascanSettings
@@ -96,8 +96,8 @@ class Datascan:
                 log.info("data scan ready", extra={"address": member.record.address})
                 try:
                     await self._until_stopped(
-                        ScanWorker(place, member.record.process_id).run(),
-                        Sweeper(place.jobs, JobKind.SCAN, settings.scan_lease_seconds).run(),
+                        scan_worker(place, member.record.process_id).run(),
+                        Sweeper(place.jobs, JobKind.SCAN).run(),
                         ScanSchedule(scans, place.projects).run(),
                     )
                 finally:

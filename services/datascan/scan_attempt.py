@@ -6,19 +6,17 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
 from services.cluster.artifacts.manifest import ArtifactKind
 from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.datasets import Datasets
-from services.cluster.errors import NotFound, StoreUnavailable
+from services.cluster.errors import NotFound
 from services.cluster.jobs.queue import JobQueue
-from services.cluster.jobs.records import JobRecord
 from services.cluster.project_records import (
     DatasetChange,
     DatasetLanguage,
@@ -35,18 +33,15 @@ from services.datascan.dataset_files import Belonging, change_between, publish_d
 from services.datascan.loss_memory import LossMemory, losses_place
 from services.datascan.readers import ReadLimits
 from services.datascan.replicas import Replicas
+from services.datascan.scan_hold import ScanHold
 from services.datascan.scan_payload import filters_of, scan_job
-from services.datascan.scan_progress import Phase, ScanProgress, ScanStopped
+from services.datascan.scan_progress import Phase
 from services.datascan.settings import DatascanSettings
 from services.datascan.splits import assign_splits
 from services.datascan.stage_one import Input, in_order, stage_one
 from services.datascan.stage_two import reuse_losses, stage_two
 from services.datascan.verdict_rows import Split
 from services.datascan.verdict_store import VerdictStore, delete_scan, scan_place
-
-_AWAY_SECONDS = 0.5
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -63,18 +58,19 @@ class Workplace:
 
 
 class ScanAttempt:
-    def __init__(self, place: Workplace, job: JobRecord, progress: ScanProgress) -> None:
+    def __init__(self, place: Workplace, hold: ScanHold) -> None:
         self._place = place
-        self._job = job
-        self._wanted = scan_job(job.payload)
+        self._hold = hold
+        self._job = hold.job
+        self._wanted = scan_job(hold.job.payload)
         self._filters = filters_of(self._wanted.filters)
-        self._progress = progress
+        self._progress = hold.scan
 
     async def run(self) -> dict[str, Any]:
         """The job's result, after the dataset was put in force.
 
-        Raises LeaseLost and Conflict when the attempt may not publish, EngineUnavailable when
-        another attempt may succeed. Waits while Redis is away.
+        Raises LeaseLost, Interrupted and Conflict when the attempt may not publish,
+        EngineUnavailable when another attempt may succeed. Waits while Redis is away.
         """
         inputs = await self._inputs()
         seen = [(part.source.source_id, part.source.artifact_id) for part in inputs]
@@ -94,27 +90,19 @@ class ScanAttempt:
                 )
                 for source_id, (num, accepted) in counts.items()
             }
-            await self._patiently(lambda: self._place.datasets.record(self._job, dataset, seen_of))
+            await self._hold.patiently(
+                lambda: self._place.datasets.record(self._job, dataset, seen_of)
+            )
             await self._progress.in_thread(verdicts.settle)
             await self._forget_old_scans()
         finally:
             verdicts.close()
         return {"dataset_id": dataset.dataset_id, "loss_skipped_reason": skipped}
 
-    async def _patiently(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Redis may be away for a while: what was done is not done again for that."""
-        while True:
-            try:
-                return await ask()
-            except StoreUnavailable:
-                if self._progress.stop.is_set():
-                    raise ScanStopped from None
-                await asyncio.sleep(_AWAY_SECONDS)
-
     async def _forget_old_scans(self) -> None:
         settings, project_id = self._place.settings, self._wanted.project_id
         old = partial(self._place.projects.scan_ids, project_id, settings.kept_scans)
-        for scan_id in await self._patiently(old):
+        for scan_id in await self._hold.patiently(old):
             await asyncio.to_thread(delete_scan, settings.data_dir, scan_id)
 
     async def _inputs(self) -> list[Input]:
@@ -123,7 +111,7 @@ class ScanAttempt:
         for source_id in self._wanted.source_ids:
             try:
                 get = partial(self._place.sources.get, source_id)
-                found.append(await self._patiently(get))
+                found.append(await self._hold.patiently(get))
             except NotFound:
                 continue
         artifacts = self._place.artifacts
@@ -187,22 +175,20 @@ class ScanAttempt:
         self, inputs: list[Input], verdicts: VerdictStore, skipped: str
     ) -> DatasetRecord:
         get = partial(self._place.projects.get, self._wanted.project_id)
-        project = await self._patiently(get)
+        project = await self._hold.patiently(get)
         loop = asyncio.get_running_loop()
 
         def guard() -> None:
-            # Told once more, so that the record of a short scan says what it did too.
-            tell = partial(self._place.jobs.heartbeat, self._job, *self._progress.told())
-            beat = asyncio.run_coroutine_threadsafe(self._patiently(tell), loop)
-            if not beat.result():
-                raise ScanStopped
+            asyncio.run_coroutine_threadsafe(self._hold.confirm(), loop).result()
+            self._hold.check()
 
         def write() -> DatasetRecord:
             sources = {part.source.source_id: part.source for part in inputs}
             splits = {source_id: source.split for source_id, source in sources.items()}
             assign_splits(verdicts, splits, self._filters.test_share)
             self._progress.begin(Phase.WRITING, verdicts.num_accepted())
-            whose = Belonging(self._job.job_id, self._wanted.project_id, self._wanted.team_id)
+            wanted, job = self._wanted, self._job
+            whose = Belonging(job.job_id, job.token, wanted.project_id, wanted.team_id)
             labels = {"scan_id": self._job.job_id, "model": "" if skipped else self._wanted.model}
             artifacts = self._place.artifacts
             dataset_id = publish_dataset(

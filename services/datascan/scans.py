@@ -21,7 +21,7 @@ from services.datascan.scan_payload import digest, payload_of, with_defaults
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
-_MAX_ATTEMPTS = 20  # a stop of the process counts as one too
+_MAX_ATTEMPTS = 20  # an engine may be away for long
 # Beside the fields of ScanJob, for comparing only: a source that is replaced keeps its id.
 _SOURCES_DIGEST = "sourcesDigest"
 

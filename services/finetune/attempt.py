@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from services.cluster import VERSION
-from services.cluster.devices.records import AssignmentRecord
-from services.cluster.errors import BadRequest, Conflict, DevicesUnavailable, LeaseLost, Overloaded
+from services.cluster.devices.records import AssignmentRecord, AssignmentRequest, DeviceSnapshot
+from services.cluster.devices.room import yielding_replicas
+from services.cluster.errors import BadRequest, Conflict, DevicesUnavailable, Overloaded
+from services.cluster.jobs.hold import Interrupted
+from services.cluster.jobs.worker import TryAgain
 from services.cluster.runs import RunPhase
 from services.cluster.tasks import end
 from services.finetune.bases import revision_of
 from services.finetune.checkpoints import Checkpoint, best_of
 from services.finetune.conclusion import Conclusion
-from services.finetune.hold import Hold
+from services.finetune.hold import RunHold
 from services.finetune.journal import Journal
 from services.finetune.messages import payload_of
 from services.finetune.orders import training_order
@@ -31,21 +35,10 @@ from services.finetune.workshop import Workshop
 
 HOLDER_PREFIX = "run/"
 _ASK_AGAIN_SECONDS = 2.0
-_TIDY_SECONDS = 10.0
-
-T = TypeVar("T")
-
-
-class Interrupted(Exception):
-    """The hold says why: cancelled, lost, or the service stops."""
-
-
-class TrainerLost(Exception):
-    """The trainer ended without a last word; another attempt may go better."""
 
 
 class Attempt:
-    def __init__(self, hold: Hold, workshop: Workshop) -> None:
+    def __init__(self, hold: RunHold, workshop: Workshop) -> None:
         self._hold = hold
         self._workshop = workshop
         self._payload = payload_of(hold.job)
@@ -53,9 +46,9 @@ class Attempt:
         self._journal = Journal(workshop.files.folder(self._run_id))
 
     async def run(self) -> dict[str, Any]:
-        """The job's result. Raises Interrupted, TrainerLost, or a HearthError: it has failed."""
+        """The job's result. Raises what a worker expects of its work."""
         hold, workshop = self._hold, self._workshop
-        hold.tell(
+        hold.tell_state(
             attempt=hold.job.attempt,
             code_version=VERSION,
             started_at=hold.state.started_at or hold.job.started_at,
@@ -69,16 +62,16 @@ class Attempt:
             try:
                 await self._train(assignment, newest)
             finally:
-                if not hold.lost:  # else the next holder has them already, under the same name
-                    await hold.patiently(lambda: workshop.devices.release(self._holder))
-                hold.tell(device_ids=())
+                if not hold.lost:  # else they are in quarantine until the trainer is gone
+                    await hold.patiently(self._release)
+                hold.tell_state(device_ids=())
         checkpoints = await asyncio.to_thread(workshop.checkpoints.of_run, self._run_id)
         best = best_of(checkpoints)
         if best is None:
             raise Conflict("The training has left no checkpoint.")
         conclusion = Conclusion(hold, self._payload, self._journal, workshop)
         candidate = await conclusion.candidate(best)
-        evaluation = await self._unless_interrupted(conclusion.evaluate(candidate))
+        evaluation = await self._hold.unless_interrupted(conclusion.evaluate(candidate))
         return await conclusion.decide(candidate, evaluation)
 
     @property
@@ -96,27 +89,43 @@ class Attempt:
         """Waits until they are free, and says who holds them."""
         hold, devices = self._hold, self._workshop.devices
         host_id = self._workshop.settings.host_id
-        hold.tell(phase=RunPhase.WAITING_FOR_DEVICES)
+        hold.tell_state(phase=RunPhase.WAITING_FOR_DEVICES)
         while True:
-            snapshot = await hold.patiently(devices.snapshot)
-            held = next((a for a in snapshot.assignments if a.holder == self._holder), None)
-            if held and held.host_id != host_id:  # its attempt there was lost
-                await hold.patiently(lambda: devices.release(self._holder))
+            snapshot = await hold.patiently(lambda: devices.host_snapshot(host_id))
             kind = device_kind(snapshot, host_id)
             device_bytes = self._payload.plan.memory.total_bytes
-            request = request_for(self._holder, kind, device_bytes, host_id)
+            request = replace(
+                request_for(self._holder, kind, device_bytes, host_id),
+                job_id=hold.job.job_id,
+                token=hold.job.token,
+            )
             try:
-                assignment = await hold.patiently(lambda: devices.assign(request))  # noqa: B023
+                assignment = await hold.patiently(partial(devices.assign, request))
             except (DevicesUnavailable, Overloaded) as refusal:
-                hold.tell(detail=refusal.message)
+                hold.tell_state(detail=refusal.message)
+                if self._payload.spec.make_room:
+                    await hold.patiently(partial(self._ask_for_room, snapshot, request))
             else:
-                hold.tell(detail="", device_ids=assignment.device_ids)
+                hold.tell_state(detail="", device_ids=assignment.device_ids)
                 return assignment
-            await self._unless_interrupted(asyncio.sleep(_ASK_AGAIN_SECONDS))
+            await self._hold.unless_interrupted(asyncio.sleep(_ASK_AGAIN_SECONDS))
+
+    async def _ask_for_room(self, snapshot: DeviceSnapshot, request: AssignmentRequest) -> None:
+        workshop = self._workshop
+        yielding = yielding_replicas((await workshop.registry.view()).deployments.values())
+        asked = await workshop.rooms.ask(snapshot, request, yielding)
+        if asked and asked.holders:
+            names = ", ".join(asked.holders)
+            self._hold.tell_state(detail=f"It waits until {names} has made room.")
+
+    async def _release(self) -> None:
+        """Its trainer has ended. Who made room for it comes back."""
+        job = self._hold.job
+        await self._workshop.devices.release(self._holder, job_id=job.job_id, token=job.token)
 
     async def _train(self, assignment: AssignmentRecord, newest: Checkpoint | None) -> None:
         hold, workshop = self._hold, self._workshop
-        hold.tell(
+        hold.tell_state(
             phase=RunPhase.PREPARING,
             resumed_from_checkpoint_id=newest.checkpoint_id if newest else "",
         )
@@ -127,10 +136,7 @@ class Attempt:
         )
         order = await self._order(kind, folder, newest)
         environment = trainer_environment(
-            workshop.environment,
-            kind,
-            assignment.device_ids,
-            workshop.settings.trainer_threads,
+            workshop.environment, kind, assignment, workshop.settings.trainer_threads
         )
         process = await TrainerProcess.start(order, environment, folder)
         stopping = asyncio.create_task(self._stop_when_interrupted(process), name="stop-trainer")
@@ -148,7 +154,7 @@ class Attempt:
             raise Interrupted
         if progress.ended is None:
             said = process.last_words()
-            raise TrainerLost(
+            raise TryAgain(
                 f"The trainer did not finish: {describe_end(status)}.{f' {said}' if said else ''}"
             )
 
@@ -179,20 +185,3 @@ class Attempt:
             process.ask_to_stop()
             await asyncio.sleep(self._workshop.settings.trainer_stop_seconds)
         await process.kill()
-
-    async def _unless_interrupted(self, work: Awaitable[T]) -> T:
-        """Raises Interrupted, with the work cancelled, or LeaseLost."""
-        task = asyncio.ensure_future(work)
-        interrupted = asyncio.ensure_future(self._hold.interrupted.wait())
-        try:
-            await asyncio.wait({task, interrupted}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                if self._hold.lost:
-                    raise LeaseLost(f"Run {self._run_id} was taken over.")
-                raise Interrupted
-            return task.result()
-        finally:
-            interrupted.cancel()
-            task.cancel()
-            await asyncio.wait({task}, timeout=_TIDY_SECONDS)  # it puts away what it began
-            await end(task)

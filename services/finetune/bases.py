@@ -7,7 +7,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from services.cluster.artifacts.store import sha256_of
+from services.cluster.durable_files import sha256_of
 from services.cluster.errors import BadRequest, Conflict, ModelNotFound
 from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry

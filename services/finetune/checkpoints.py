@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.cluster.artifacts.fences import Fence
 from services.cluster.artifacts.manifest import MANIFEST, ArtifactKind, Manifest
 from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import NotFound
@@ -81,6 +82,7 @@ class Checkpoints:
         project_id: str,
         team_id: str,
         guard: Callable[[], None],
+        fence: Fence,
     ) -> Checkpoint:
         """Takes the folder that the trainer has written, on the same volume. Raises LeaseLost."""
         checkpoint_id = f"{run_id}-{attempt}-{written.step:06d}"
@@ -95,7 +97,9 @@ class Checkpoints:
         with self._artifacts.draft(ArtifactKind.CHECKPOINT, checkpoint_id) as draft:
             for place in Path(written.folder).iterdir():
                 place.rename(draft.folder / place.name)
-            manifest = draft.publish(labels, project_id=project_id, team_id=team_id, guard=guard)
+            manifest = draft.publish(
+                labels, project_id=project_id, team_id=team_id, guard=guard, fence=fence
+            )
         shutil.rmtree(written.folder, ignore_errors=True)
         return _of(manifest)
 

@@ -7,13 +7,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from services.cluster.artifacts.fences import Fence
 from services.cluster.errors import NotFound
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.runs import EvaluationRecord, EvaluationStatus, RunPhase
 from services.finetune.checkpoints import Checkpoint
 from services.finetune.evaluation.measures import is_better
 from services.finetune.files import TEST, DatasetFile, read_files
-from services.finetune.hold import Hold
+from services.finetune.hold import RunHold
 from services.finetune.journal import EventKind, Journal
 from services.finetune.lineage import candidate_of
 from services.finetune.messages import evaluation_message, to_json
@@ -25,13 +26,14 @@ class Conclusion:
     """Can be repeated by the next attempt: ids follow from run and checkpoint."""
 
     def __init__(
-        self, hold: Hold, payload: pb.RunJob, journal: Journal, workshop: Workshop
+        self, hold: RunHold, payload: pb.RunJob, journal: Journal, workshop: Workshop
     ) -> None:
         self._hold = hold
         self._payload = payload
         self._journal = journal
         self._workshop = workshop
         self._publishing = workshop.publishing
+        self._fence = Fence(hold.job.job_id, hold.job.token)
 
     async def candidate(self, best: Checkpoint) -> Candidate:
         """Under the run's name, or one like it when that is taken."""
@@ -71,8 +73,10 @@ class Conclusion:
 
     async def _publish(self, candidate: Candidate, better: bool | None) -> None:
         hold = self._hold
-        hold.tell(phase=RunPhase.PUBLISHING)
-        adapter = await hold.patiently(lambda: self._publishing.publish(candidate, better))
+        hold.tell_state(phase=RunPhase.PUBLISHING)
+        adapter = await hold.patiently(
+            lambda: self._publishing.publish(candidate, better, fence=self._fence)
+        )
         deployments = await hold.patiently(lambda: self._publishing.serve(adapter))
         self._say(
             f"Published as {adapter.model}:{adapter.name}; wanted by"
@@ -89,7 +93,7 @@ class Conclusion:
         hold, checkpoint = self._hold, candidate.checkpoint
         evaluation_id = f"{checkpoint.checkpoint_id}-evaluation"
         known = await self._known(evaluation_id)
-        hold.tell(phase=RunPhase.EVALUATING, evaluation_id=evaluation_id)
+        hold.tell_state(phase=RunPhase.EVALUATING, evaluation_id=evaluation_id)
         if known and known.status is EvaluationStatus.SUCCEEDED:
             return known
         record = EvaluationRecord(
@@ -104,7 +108,7 @@ class Conclusion:
             created_at=time.time(),
         )
         await self._put(record)
-        await self._publishing.make_artifact(candidate)
+        await self._publishing.make_artifact(candidate, self._fence)
         try:
             record = await self._compare(record, candidate, files)
         except asyncio.CancelledError:

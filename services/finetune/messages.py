@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -89,8 +92,8 @@ def run_message(
         model_revision=payload.model_revision,
         code_version=state.code_version,
         status=_STATUSES[job.status],
-        phase=_PHASES[state.phase] if running and state.phase else pb.RUN_PHASE_UNSPECIFIED,
-        detail=state.detail if job.status is not JobStatus.QUEUED else job.error,
+        phase=_phase(job, state),
+        detail=_detail(job, state),
         error=job.error if job.status is JobStatus.FAILED else "",
         progress=pb.RunProgress(
             num_done_steps=state.num_done_steps,
@@ -114,6 +117,24 @@ def run_message(
         started_at=timestamp(started_at) if started_at else None,
         finished_at=timestamp(job.finished_at) if job.finished_at else None,
     )
+
+
+def _waits_for_window(job: JobRecord) -> bool:
+    return job.status is JobStatus.QUEUED and (job.opens_at or 0) > time.time()
+
+
+def _phase(job: JobRecord, state: RunState) -> pb.RunPhase.ValueType:
+    if _waits_for_window(job):
+        return pb.RUN_PHASE_WAITING_FOR_WINDOW
+    running = job.status is JobStatus.RUNNING
+    return _PHASES[state.phase] if running and state.phase else pb.RUN_PHASE_UNSPECIFIED
+
+
+def _detail(job: JobRecord, state: RunState) -> str:
+    if _waits_for_window(job) and job.window:
+        opens_at = datetime.fromtimestamp(job.opens_at or 0, ZoneInfo(job.window.time_zone))
+        return f"Its time window opens {opens_at:%A %Y-%m-%d %H:%M} ({job.window.time_zone})."
+    return state.detail if job.status is not JobStatus.QUEUED else job.error
 
 
 def metrics_message(done: StepDone, attempt: int) -> pb.RunMetrics:

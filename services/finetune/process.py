@@ -14,7 +14,8 @@ from services.cluster import log as cluster_log
 from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.datasets import Datasets as DatasetRecords
 from services.cluster.devices.assignments import Devices
-from services.cluster.errors import HearthError, StoreUnavailable
+from services.cluster.devices.rooms import Rooms
+from services.cluster.errors import HearthError
 from services.cluster.jobs.queue import JobQueue
 from services.cluster.jobs.records import JobKind
 from services.cluster.jobs.sweeper import Sweeper
@@ -37,13 +38,12 @@ from services.finetune.requests import RunRequests
 from services.finetune.run_files import RunFiles
 from services.finetune.servicer import FinetuneServicer
 from services.finetune.settings import FinetuneSettings
-from services.finetune.worker import Worker, release_ended
+from services.finetune.worker import run_worker
 from services.finetune.workshop import Workshop
 
 log = logging.getLogger(__name__)
 
 SERVICE = "finetune"
-_HOUSEKEEPING_SECONDS = 10.0
 
 
 class FinetuneProcess:
@@ -76,7 +76,10 @@ class FinetuneProcess:
         workshop = Workshop(
             settings,
             self._environment,
+            artifacts.fences,
             devices,
+            Rooms(store),
+            registry,
             runs,
             bases,
             datasets,
@@ -85,7 +88,7 @@ class FinetuneProcess:
             evaluator,
             files,
         )
-        worker = Worker(queue, workshop, f"{SERVICE}/{settings.host_id}/{os.getpid()}")
+        worker = run_worker(queue, workshop, f"{SERVICE}/{settings.host_id}/{os.getpid()}")
         planner = Planner(
             bases, datasets, DatasetRecords(store), Projects(store), devices, settings.host_id
         )
@@ -94,13 +97,12 @@ class FinetuneProcess:
         server.add(
             "hearth.v1.Finetune",
             finetune_pb2_grpc.add_FinetuneServicer_to_server,
-            FinetuneServicer(requests, planner, runs, files, artifacts, worker),
+            FinetuneServicer(requests, planner, runs, files, artifacts),
         )
-        sweeper = Sweeper(queue, JobKind.RUN, settings.run_lease_seconds)
+        sweeper = Sweeper(queue, JobKind.RUN)
         async with membership(SERVICE, settings, registry, server) as member:
             working = asyncio.create_task(worker.run(), name="worker")
             sweeping = asyncio.create_task(sweeper.run(), name="sweeper")
-            keeping = asyncio.create_task(_keep_house(queue, devices), name="housekeeping")
             await member.ready()
             log.info("finetune ready", extra={"address": member.record.address})
             await self._until_stopped(working)
@@ -108,22 +110,12 @@ class FinetuneProcess:
             worker.stop()
             await working
             await end(sweeping)
-            await end(keeping)
 
     async def _until_stopped(self, working: asyncio.Task[None]) -> None:
         """Or until the worker ends with a fault, which is raised."""
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-
-
-async def _keep_house(queue: JobQueue, devices: Devices) -> None:
-    while True:
-        try:
-            await release_ended(queue, devices)
-        except StoreUnavailable as error:
-            log.warning("housekeeping waits for Redis", extra={"reason": error.message})
-        await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
 
 def main() -> int:

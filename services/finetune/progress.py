@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from services.cluster.artifacts.fences import Fence
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.runs import RunPhase
 from services.finetune.checkpoints import Checkpoint, Checkpoints, best_of, superfluous
-from services.finetune.hold import Hold
+from services.finetune.hold import RunHold
 from services.finetune.journal import EventKind, Journal
 from services.finetune.messages import checkpoint_message, metrics_message, to_json
 from services.finetune.trainer.messages import (
@@ -28,7 +29,7 @@ class Progress:
     """`ended` and `failed` are the trainer's last word, if it had one."""
 
     def __init__(
-        self, hold: Hold, payload: pb.RunJob, journal: Journal, checkpoints: Checkpoints
+        self, hold: RunHold, payload: pb.RunJob, journal: Journal, checkpoints: Checkpoints
     ) -> None:
         self._hold = hold
         self._payload = payload
@@ -43,7 +44,7 @@ class Progress:
         await self._hold.ensure()
         match message:
             case Started():
-                self._hold.tell(phase=RunPhase.TRAINING, num_done_steps=message.step)
+                self._hold.tell_state(phase=RunPhase.TRAINING, num_done_steps=message.step)
                 self._say(
                     "info",
                     f"Attempt {self._hold.job.attempt} trains {message.num_trainable} parameters"
@@ -75,7 +76,7 @@ class Progress:
         self._journal.append(EventKind.METRICS, to_json(metrics))
         state = self._hold.state
         losses = [x for x in (state.best_test_loss, done.test_loss) if x is not None]
-        self._hold.tell(
+        self._hold.tell_state(
             num_done_steps=done.step,
             num_epochs=done.num_epochs,
             train_loss=done.train_loss,
@@ -98,6 +99,7 @@ class Progress:
             project_id=self._payload.project_id,
             team_id=self._payload.team_id,
             guard=hold.guard,
+            fence=Fence(hold.job.job_id, hold.job.token),
         )
         hold.resume = {"checkpoint_id": checkpoint.checkpoint_id, "step": checkpoint.step}
         hold.look()

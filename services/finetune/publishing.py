@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.cluster.artifacts.fences import Fence
 from services.cluster.artifacts.manifest import ArtifactKind
 from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import Conflict, NotFound
@@ -57,9 +58,12 @@ class Publishing:
         """With a name that no other adapter has."""
         return free_candidate(candidate, await self._registry.view())
 
-    async def make_artifact(self, candidate: Candidate) -> None:
-        """Replicas can load it by its id; nobody else knows of it yet."""
-        await asyncio.to_thread(self._make_artifact, candidate)
+    async def make_artifact(self, candidate: Candidate, fence: Fence | None = None) -> None:
+        """Replicas can load it by its id; nobody else knows of it yet.
+
+        Raises LeaseLost when a run makes it that was taken over.
+        """
+        await asyncio.to_thread(self._make_artifact, candidate, fence)
 
     async def discard(self, candidate: Candidate) -> None:
         """Takes away the artifact of one that was not published."""
@@ -76,11 +80,12 @@ class Publishing:
         *,
         note: str = "",
         tags: tuple[str, ...] = (),
+        fence: Fence | None = None,
     ) -> AdapterRecord:
-        """Raises Conflict when another adapter of the model has the name."""
+        """Raises Conflict when another adapter of the model has the name, and LeaseLost."""
         view = await self._registry.view()
         check_name_is_free(candidate, view)
-        await self.make_artifact(candidate)
+        await self.make_artifact(candidate, fence)
         adapter_id, checkpoint = candidate.adapter_id, candidate.checkpoint
         known = view.adapters.get(adapter_id)
         if known is None or known.better_than_base != better:
@@ -122,14 +127,17 @@ class Publishing:
                 await self._registry.change_deployment(deployment_id, add)
         return wanting
 
-    def _make_artifact(self, candidate: Candidate) -> None:
+    def _make_artifact(self, candidate: Candidate, fence: Fence | None) -> None:
         checkpoint = candidate.checkpoint
         folder = self._checkpoints.folder(checkpoint.checkpoint_id)
         with self._artifacts.draft(ArtifactKind.ADAPTER, candidate.adapter_id) as draft:
             for name in _FILES:
                 shutil.copyfile(folder / name, draft.file(name))
             draft.publish(
-                candidate.labels, project_id=checkpoint.project_id, team_id=checkpoint.team_id
+                candidate.labels,
+                project_id=checkpoint.project_id,
+                team_id=checkpoint.team_id,
+                fence=fence,
             )
 
     def _rank(self, adapter_id: str) -> int:

@@ -24,7 +24,7 @@ from services.finetune.messages import (
 )
 from services.finetune.plan import Planner
 from services.finetune.publishing import Publishing
-from services.finetune.spec_rules import check_name, name_from_time
+from services.finetune.spec_rules import check_name, name_from_time, window_of
 
 _MAX_ATTEMPTS = 10
 _MAX_KEY = 64
@@ -172,6 +172,7 @@ class RunRequests:
             to_json(payload),
             idempotency_key=key,
             max_attempts=_MAX_ATTEMPTS,
+            window=window_of(payload.spec),
             project_id=payload.project_id,
             team_id=payload.team_id,
         )

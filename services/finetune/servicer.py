@@ -25,7 +25,6 @@ from services.finetune.plan import Planner
 from services.finetune.requests import RunRequests
 from services.finetune.run_files import RunFiles
 from services.finetune.watching import watch_run
-from services.finetune.worker import Worker
 
 
 class FinetuneServicer(rpc.FinetuneServicer):
@@ -36,14 +35,12 @@ class FinetuneServicer(rpc.FinetuneServicer):
         runs: Runs,
         files: RunFiles,
         artifacts: ArtifactStore,
-        worker: Worker,
     ) -> None:
         self._requests = requests
         self._planner = planner
         self._runs = runs
         self._files = files
         self._artifacts = artifacts
-        self._worker = worker
 
     async def ListParameters(
         self, request: pb.ListParametersRequest, context: object
@@ -81,7 +78,6 @@ class FinetuneServicer(rpc.FinetuneServicer):
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: object) -> pb.Run:
         job = await self._requests.cancel(request.run_id)
-        self._worker.look(request.run_id)
         return await self._requests.message(job)
 
     async def ListCheckpoints(

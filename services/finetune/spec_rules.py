@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import time
 
+from pydantic import ValidationError
+
 from services.cluster.errors import BadRequest, Unimplemented
+from services.cluster.jobs.windows import TimeWindow
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.finetune import parameters
 from services.finetune.parameters import Value
@@ -24,17 +27,7 @@ def check_spec(spec: pb.RunSpec) -> dict[str, Value]:
             f"A run takes one device here, not {spec.num_devices}; leave num_devices out.",
             param="num_devices",
         )
-    if spec.make_room:
-        raise Unimplemented(
-            "Deployments cannot be asked to make room yet; stop one yourself or leave make_room"
-            " out.",
-            param="make_room",
-        )
-    if spec.HasField("window"):
-        raise Unimplemented(
-            "Runs have no time windows yet; leave window out and start it when it may run.",
-            param="window",
-        )
+    window_of(spec)
     if spec.publish_policy not in pb.PublishPolicy.values():
         raise BadRequest(
             f"There is no publish_policy {spec.publish_policy}.", param="publish_policy"
@@ -49,6 +42,25 @@ def check_spec(spec: pb.RunSpec) -> dict[str, Value]:
     parameters.check(given)
     parameters.check_decay_factor(given)
     return given
+
+
+def window_of(spec: pb.RunSpec) -> TimeWindow | None:
+    """When the run may hold devices; None for at any time."""
+    if not spec.HasField("window"):
+        return None
+    window = spec.window
+    try:
+        return TimeWindow(
+            start_minute=window.start_minute,
+            end_minute=window.end_minute,
+            weekdays=tuple(window.weekdays),
+            time_zone=window.time_zone or "UTC",
+        )
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(("window", *(str(part) for part in problem["loc"])))
+        said = problem["msg"].removeprefix("Value error, ")
+        raise BadRequest(f"{field}: {said}.", param=field) from None
 
 
 def check_name(name: str, param: str = "name") -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from services.cluster.devices.labels import label
+from services.cluster.devices.records import AssignmentRecord
 from services.cluster.errors import Internal
 from services.finetune.trainer.messages import TrainerMessage, TrainingOrder, decode
 
@@ -82,21 +84,26 @@ class TrainerProcess:
 
 
 def trainer_environment(
-    inherited: Mapping[str, str], kind: str, device_ids: tuple[str, ...], num_threads: int
+    inherited: Mapping[str, str], kind: str, assignment: AssignmentRecord, num_threads: int
 ) -> dict[str, str]:
     """Without Hearth's own settings: a trainer speaks to nobody, so it gets no secret."""
     kept = {name: value for name, value in inherited.items() if not name.startswith("HEARTH_")}
     threads = str(num_threads) if kind == "cpu" else "4"
-    return kept | {
-        "CUDA_VISIBLE_DEVICES": ",".join(device_ids) if kind == "cuda" else "",
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "TQDM_DISABLE": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
+    visible = ",".join(assignment.device_ids) if kind == "cuda" else ""
+    return (
+        kept
+        | label(assignment)
+        | {
+            "CUDA_VISIBLE_DEVICES": visible,
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            "TOKENIZERS_PARALLELISM": "false",
+            "HF_HUB_OFFLINE": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "TQDM_DISABLE": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
 
 
 def describe_end(status: int) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.cluster.artifacts.fences import Fences
 from services.cluster.devices.assignments import Devices
+from services.cluster.devices.rooms import Rooms
+from services.cluster.registry import Registry
 from services.cluster.runs import Runs
 from services.finetune.bases import Bases
 from services.finetune.checkpoints import Checkpoints
@@ -22,7 +25,10 @@ class Workshop:
 
     settings: FinetuneSettings
     environment: Mapping[str, str]
+    fences: Fences
     devices: Devices
+    rooms: Rooms
+    registry: Registry
     runs: Runs
     bases: Bases
     datasets: Datasets

@@ -51,9 +51,25 @@ class RunParameters(BaseModel):
     time_limit_seconds: Count | None = None
 
 
+class RunWindow(BaseModel):
+    """From `start_minute` of a day to `end_minute`, exclusive; at or before it: of the next day.
+
+    Outside of it the run holds no device: it writes a checkpoint and goes on in the next window.
+    `weekdays` on which it starts, 1 is Monday; empty: all. `time_zone` is an IANA name.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    start_minute: int = Field(ge=0, lt=24 * 60)
+    end_minute: int = Field(ge=0, lt=24 * 60)
+    weekdays: list[Annotated[int, Field(ge=1, le=7)]] = Field([], max_length=7)
+    time_zone: str = Field("UTC", max_length=64)
+
+
 class RunSpec(BaseModel):
     """What a person asks for. Empty: `name` is made from the time, `dataset_id` is the project's
-    latest, `model` the project's. `max_evaluation_cases` 0: the default.
+    latest, `model` the project's. `max_evaluation_cases` 0: the default. `make_room`: deployments
+    with `yields_to_runs` are stopped for it while it needs their devices. No `window`: any time.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -63,6 +79,8 @@ class RunSpec(BaseModel):
     dataset_id: str = ""
     model: str = ""
     parameters: RunParameters = RunParameters()
+    make_room: bool = False
+    window: RunWindow | None = None
     publish_policy: PublishPolicy = "if_better"
     max_evaluation_cases: Count = 0
 
@@ -93,6 +111,13 @@ class RunParametersView(MessageView):
     time_limit_seconds: int | None
 
 
+class RunWindowView(MessageView):
+    start_minute: int
+    end_minute: int
+    weekdays: list[int]
+    time_zone: str
+
+
 class RunSpecView(MessageView):
     """As asked for, with name, dataset and model filled in."""
 
@@ -101,6 +126,8 @@ class RunSpecView(MessageView):
     dataset_id: str
     model: str
     parameters: RunParametersView | None
+    make_room: bool
+    window: RunWindowView | None
     publish_policy: PublishPolicy | None
     max_evaluation_cases: int
 

@@ -40,7 +40,7 @@ class RunProgressView(MessageView):
 
 
 class RunView(MessageView):
-    """`phase` is null unless it runs; ids are empty while there is none."""
+    """`phase` is null unless it runs or waits for its window; ids are empty while there is none."""
 
     run_id: str
     project_id: str

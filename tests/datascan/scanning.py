@@ -22,7 +22,7 @@ from services.cluster.settings import ClusterSettings
 from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 from services.datascan.scan_attempt import Workplace
-from services.datascan.scan_worker import ScanWorker
+from services.datascan.scan_worker import scan_worker
 from services.datascan.scans import Scans
 from services.datascan.uploads import Uploads
 from services.datascan.verdict_pages import page_of
@@ -62,7 +62,7 @@ class Scanning:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(ScanWorker(self.place, "w1").run())
+        task = asyncio.create_task(scan_worker(self.place, "w1").run())
         try:
             yield
         finally:

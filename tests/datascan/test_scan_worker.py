@@ -266,7 +266,7 @@ async def test_a_scan_whose_lease_was_lost_publishes_nothing(
     scan = await scanning.scan(project_id)
     async with scanning.working():
         await scanning.until(scan.job_id, lambda job: bool(job.progress))
-        swept = 0
+        swept: list[str] = []
         while not swept:  # its heartbeat may come in between
             await store.redis.zadd(Keys.JOB_RUNNING.format(JobKind.SCAN), {scan.job_id: 1})
             swept = await scanning.place.jobs.sweep(JobKind.SCAN)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import psutil
 
 from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.devices.assignments import Devices
-from services.cluster.devices.records import GIB, DeviceRecord
+from services.cluster.devices.fingerprint import fingerprints
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.pb.v1 import finetune_pb2_grpc as rpc
 from services.cluster.records import ModelRecord
@@ -24,6 +25,9 @@ from services.cluster.registry_cache import Heartbeat
 from services.cluster.rpc import open_channel
 from services.cluster.settings import ClusterSettings
 from services.cluster.store.connection import Store
+from services.cluster.tasks import end
+from services.inference.agent.device_reports import DeviceReports
+from services.inference.agent.quarantines import Quarantines
 from tests.finetune.datasets import DATASET, PROJECT
 from tests.gateway.conftest import MODEL, EchoReplica, deployment, echo_replica
 
@@ -135,10 +139,12 @@ async def finetune_host(
         )
     )
     await registry.put_deployment(deployment())
-    device = DeviceRecord(
-        device_id="cpu-here", host_id="here", kind="cpu", name="CPU", total_bytes=4 * GIB
+    devices = Devices(store)
+    reports = DeviceReports(
+        devices, registry, "here", fingerprints(settings), Quarantines(devices, 0)
     )
-    await Devices(store).publish("here", [device])
+    await reports.look(time.monotonic())
+    reporting = asyncio.create_task(reports.run())
     async with (
         echo_replica(settings, registry, "r1", settings.data_dir) as replica,
         Heartbeat(lambda: registry.put_replica(replica.state.record())),
@@ -149,3 +155,4 @@ async def finetune_host(
         finally:
             if host.process:
                 await host.end(signal.SIGKILL)
+            await end(reporting)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services.cluster.artifacts.fences import Fence
 from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import LeaseLost
 from services.finetune.checkpoints import Checkpoint, Checkpoints, best_of, superfluous
@@ -58,9 +59,17 @@ def test_the_newest_the_best_and_the_needed_are_kept() -> None:
 
 
 def test_a_published_folder_is_a_checkpoint_and_is_read_back_exactly(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(ArtifactStore(tmp_path / "data"))
+    artifacts = ArtifactStore(tmp_path / "data")
+    artifacts.fences.raise_to("run-x", 7)
+    checkpoints = Checkpoints(artifacts)
     made = checkpoints.publish(
-        written(tmp_path, 4), "run-x", 2, project_id="p", team_id="t", guard=lambda: None
+        written(tmp_path, 4),
+        "run-x",
+        2,
+        project_id="p",
+        team_id="t",
+        guard=lambda: None,
+        fence=Fence("run-x", 7),
     )
     assert (made.checkpoint_id, made.attempt, made.test_loss) == ("run-x-2-000004", 2, 1 / 3)
     assert made.resumable
@@ -69,12 +78,21 @@ def test_a_published_folder_is_a_checkpoint_and_is_read_back_exactly(tmp_path: P
     assert checkpoints.of_run("run") == []
 
 
-def test_whoever_lost_the_run_publishes_nothing(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(ArtifactStore(tmp_path / "data"))
+@pytest.mark.parametrize("is_told", [True, False])
+def test_whoever_lost_the_run_publishes_nothing(tmp_path: Path, is_told: bool) -> None:
+    artifacts = ArtifactStore(tmp_path / "data")
+    checkpoints = Checkpoints(artifacts)
+    artifacts.fences.raise_to("run-x", 7)
+    if not is_told:
+        artifacts.fences.raise_to("run-x", 8)
 
-    def lost() -> None:
-        raise LeaseLost("lost")
+    def guard() -> None:
+        if is_told:
+            raise LeaseLost("lost")
 
+    fence = Fence("run-x", 7)
     with pytest.raises(LeaseLost):
-        checkpoints.publish(written(tmp_path, 4), "run-x", 1, project_id="", team_id="", guard=lost)
+        checkpoints.publish(
+            written(tmp_path, 4), "run-x", 1, project_id="", team_id="", guard=guard, fence=fence
+        )
     assert checkpoints.of_run("run-x") == []

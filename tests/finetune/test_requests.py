@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -114,8 +116,13 @@ async def test_a_queued_run_tells_its_plan_and_can_be_cancelled(desk: Desk) -> N
         ({"model": "none"}, ModelNotFound, "model", "There is no model none"),
         ({"model": "test/chat"}, BadRequest, "model", "cannot be fine-tuned"),
         ({"num_devices": 2}, Unimplemented, "num_devices", "takes one device"),
-        ({"make_room": True}, Unimplemented, "make_room", "make room"),
-        ({"window": pb.RunWindow()}, Unimplemented, "window", "no time windows"),
+        (
+            {"window": pb.RunWindow(start_minute=1440)},
+            BadRequest,
+            "window.start_minute",
+            "less than 1440",
+        ),
+        ({"window": pb.RunWindow(time_zone="Mars")}, BadRequest, "window", "is no time zone"),
         ({"max_evaluation_cases": 10_001}, BadRequest, "max_evaluation_cases", "at most 10000"),
         (
             {"parameters": pb.RunParameters(target_modules=["x_proj"])},
@@ -216,3 +223,17 @@ async def test_parameters_of_what_cannot_be_trained(desk: Desk, tmp_path: Path) 
     await desk.registry.put_model(tiny(tmp_path, name="test/empty"))
     with pytest.raises(Conflict, match="no linear modules"):
         await desk.planner.parameters("test/empty")
+
+
+async def test_a_run_waits_for_its_window_and_says_until_when(desk: Desk) -> None:
+    now = datetime.now(ZoneInfo("Europe/Berlin"))
+    opens = (now.hour * 60 + now.minute + 120) % 1440
+    window = pb.RunWindow(
+        start_minute=opens, end_minute=(opens + 60) % 1440, time_zone="Europe/Berlin"
+    )
+    job = await desk.requests.create(spec(window=window), "")
+    assert await desk.queue.claim(JobKind.RUN, "w") is None
+    run = await desk.requests.message(job)
+    assert run.status == pb.RUN_STATUS_QUEUED
+    assert run.phase == pb.RUN_PHASE_WAITING_FOR_WINDOW
+    assert f"{opens // 60:02}:{opens % 60:02} (Europe/Berlin)" in run.detail

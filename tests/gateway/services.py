@@ -27,7 +27,7 @@ from services.cluster.tasks import end
 from services.datascan.project_changes import ProjectChanges
 from services.datascan.replicas import Replicas
 from services.datascan.scan_attempt import Workplace
-from services.datascan.scan_worker import ScanWorker
+from services.datascan.scan_worker import scan_worker
 from services.datascan.scans import Scans
 from services.datascan.servicer import DatascanServicer
 from services.datascan.settings import DatascanSettings
@@ -72,7 +72,7 @@ class RealDatascan:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(ScanWorker(self.place, "w1").run())
+        task = asyncio.create_task(scan_worker(self.place, "w1").run())
         try:
             yield
         finally:

@@ -92,6 +92,8 @@ async def test_a_plan_is_shown(client: httpx.AsyncClient, finetune: FinetuneDoub
         "publish_policy": "manual",
         "parameters": {"lora_r": 16, "lr_schedule": "step", "seed": 2**50, "fim_share": None},
         "max_evaluation_cases": 7,
+        "make_room": True,
+        "window": {"start_minute": 1320, "end_minute": 360, "weekdays": [1, 5]},
     }
     plan = (await client.post("/api/v1/run-plans", json=body)).json()
     (request,) = finetune.requests
@@ -103,6 +105,8 @@ async def test_a_plan_is_shown(client: httpx.AsyncClient, finetune: FinetuneDoub
             lora_r=16, lr_schedule=pb.LEARNING_RATE_SCHEDULE_STEP, seed=2**50
         ),
         max_evaluation_cases=7,
+        make_room=True,
+        window=pb.RunWindow(start_minute=1320, end_minute=360, weekdays=[1, 5], time_zone="UTC"),
     )
     assert plan["parameters"]["lr_schedule"] == "cosine"
     assert plan["parameters"]["fim_share"] is None
@@ -212,7 +216,7 @@ async def test_what_the_service_refuses_is_told(
         ("GET", f"runs/r/events?after={'9' * 5000}", None, 400, "after"),
         ("GET", "runs/r/events?kinds=all", None, 400, "kinds"),
         ("POST", "runs", {}, 400, "project_id"),
-        ("POST", "run-plans", {"project_id": "p", "make_room": True}, 400, "make_room"),
+        ("POST", "run-plans", {"project_id": "p", "make_room": "?"}, 400, "make_room"),
         ("POST", "runs", {"project_id": "p", "parameters": {"lora_rank": 4}}, 400, "lora_rank"),
         ("POST", "runs", {"project_id": "p", "parameters": {"lora_r": 2**32}}, 400, "lora_r"),
         ("POST", "runs", {"project_id": "p", "parameters": {"seed": 2**53}}, 400, "seed"),

@@ -1,59 +1,88 @@
-"""Tells the cluster what devices this host has, again and again, and forgets what was lost."""
+"""Tells the cluster what devices this host has, again and again, and ends what was lost on them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import time
 
-from services.cluster.devices.assignments import Devices
-from services.cluster.devices.fingerprint import fingerprint
-from services.cluster.devices.records import DeviceRecord
-from services.cluster.errors import BadRequest, HearthError
+from prometheus_client import REGISTRY
+
+from services.cluster.devices.assignments import SEEN_SECONDS, Devices
+from services.cluster.devices.fingerprint import Fingerprint, Fingerprints
+from services.cluster.devices.metrics import DeviceFigures
+from services.cluster.errors import HearthError
 from services.cluster.registry import Registry
-from services.cluster.settings import ClusterSettings
+from services.inference.agent.quarantines import Quarantines
 
 log = logging.getLogger(__name__)
 
-_EVERY_SECONDS = 10.0
+_LOOK_SECONDS = 2.0
+_PUBLISH_SECONDS = 10.0  # without news
+_STEADY_SECONDS = 2 * SEEN_SECONDS
 
 
 class DeviceReports:
-    def __init__(self, devices: Devices, registry: Registry, settings: ClusterSettings) -> None:
+    """`figures` are what the metrics port shows of the devices."""
+
+    def __init__(
+        self,
+        devices: Devices,
+        registry: Registry,
+        host_id: str,
+        fingerprints: Fingerprints,
+        quarantines: Quarantines,
+    ) -> None:
         self._devices = devices
         self._registry = registry
-        self._settings = settings
-        self.newest: Sequence[DeviceRecord] = ()
-
-    async def first(self) -> None:
-        """Raises BadRequest when the devices cannot be read as configured."""
-        try:
-            self.newest = await asyncio.to_thread(fingerprint, self._settings)
-        except ValueError as error:
-            raise BadRequest(
-                "HEARTH_NVML_DOUBLE must be sizes in GiB with commas between them, such as 24,24,"
-                f" not {self._settings.nvml_double!r}."
-            ) from error
-        await self._devices.publish(self._settings.host_id, self.newest)
+        self._host_id = host_id
+        self._fingerprints = fingerprints
+        self._quarantines = quarantines
+        self.figures = DeviceFigures()
+        self._told: list[tuple[str, bool, str]] = []
+        self._told_at = -_PUBLISH_SECONDS
+        self._answered_since: float | None = None
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        while True:
-            await asyncio.sleep(_EVERY_SECONDS)
-            self.newest = await self._look()
-            try:
-                await self._devices.publish(self._settings.host_id, self.newest)
-                await self._registry.sweep()
-            except HearthError as error:
-                log.warning("devices are not published", extra={"reason": error.message})
-
-    async def _look(self) -> Sequence[DeviceRecord]:
+        REGISTRY.register(self.figures)
         try:
-            return await asyncio.to_thread(fingerprint, self._settings)
-        except Exception as error:  # the boundary to the driver
-            log.exception("devices cannot be read")
-            detail = f"The driver does not answer: {error}"
-            return [
-                device.model_copy(update={"healthy": False, "detail": detail})
-                for device in self.newest
-            ]
+            while True:
+                await asyncio.sleep(_LOOK_SECONDS)
+                try:
+                    await self.look(time.monotonic())
+                except HearthError as error:
+                    self._answered_since = None
+                    log.warning("devices are not published", extra={"reason": error.message})
+                except Exception:  # the boundary to the driver
+                    log.exception("devices cannot be looked at")
+        finally:
+            REGISTRY.unregister(self.figures)
+
+    async def look(self, now: float) -> None:
+        """One pass. `now` of a monotonic clock. Raises StoreUnavailable."""
+        quarantined = await self._devices.quarantine_lost(self._host_id)
+        seen = await asyncio.to_thread(self._fingerprints.take)  # after it: see Quarantines
+        due = now - self._told_at >= _PUBLISH_SECONDS
+        if due or self._news(seen):
+            await self._devices.publish(self._host_id, seen.devices)
+            self._told, self._told_at = _health(seen), now
+        await self._quarantines.tend(quarantined, seen, now)
+        self.figures.show(await self._devices.host_snapshot(self._host_id))
+        if due:
+            await self._sweep(now)
+
+    def _news(self, seen: Fingerprint) -> bool:
+        return _health(seen) != self._told
+
+    async def _sweep(self, now: float) -> None:
+        """Hosts are missed only when Redis could have heard of them for some time."""
+        await self._registry.sweep()
+        if self._answered_since is None:
+            self._answered_since = now
+        if now - self._answered_since >= _STEADY_SECONDS:
+            await self._devices.sweep()
+
+
+def _health(seen: Fingerprint) -> list[tuple[str, bool, str]]:
+    return [(device.device_id, device.healthy, device.detail) for device in seen.devices]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.cluster.devices.labels import label
 from services.cluster.devices.records import GIB, AssignmentRecord
 from services.inference.agent.model_files import is_model_folder
 from services.inference.agent.plan import MemoryPlan, memory_plan, shortage
@@ -64,4 +65,8 @@ def replica_environment(
     settings: InferenceSettings,
 ) -> dict[str, str]:
     num_threads = settings.engine_threads or max(len(os.sched_getaffinity(0)) - 1, 1)
-    return {**inherited, **engine_environment(kind, assignment.device_ids, num_threads)}
+    return {
+        **inherited,
+        **engine_environment(kind, assignment.device_ids, num_threads),
+        **label(assignment),
+    }

@@ -6,17 +6,22 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from services.cluster.devices.policy import choose
-from services.cluster.devices.records import AssignmentRecord, AssignmentRequest, DeviceSnapshot
+from services.cluster.devices.records import (
+    REPLICA_PREFIX,
+    AssignmentRecord,
+    AssignmentRequest,
+    DeviceSnapshot,
+)
 from services.cluster.errors import DevicesUnavailable
-from services.inference.agent.reconcile import HOLDER_PREFIX, ReplicaSpec
+from services.inference.agent.reconcile import ReplicaSpec
 
 
-def replica_assignments(snapshot: DeviceSnapshot) -> dict[str, AssignmentRecord]:
+def replica_assignments(assignments: Iterable[AssignmentRecord]) -> dict[str, AssignmentRecord]:
     """Those of replicas, by replica id."""
     return {
-        assignment.holder.removeprefix(HOLDER_PREFIX): assignment
-        for assignment in snapshot.assignments
-        if assignment.holder.startswith(HOLDER_PREFIX)
+        assignment.holder.removeprefix(REPLICA_PREFIX): assignment
+        for assignment in assignments
+        if assignment.holder.startswith(REPLICA_PREFIX)
     }
 
 
@@ -25,13 +30,13 @@ def device_kind(snapshot: DeviceSnapshot) -> str:
     return "cuda" if any(device.kind == "cuda" for device in snapshot.devices) else "cpu"
 
 
-def request_for(spec: ReplicaSpec, snapshot: DeviceSnapshot) -> AssignmentRequest:
+def request_for(spec: ReplicaSpec, kind: str) -> AssignmentRequest:
     return AssignmentRequest(
         holder=spec.holder,
         num_devices=spec.num_devices,
         device_bytes=spec.device_bytes,
         host_id=spec.host_id,
-        kind=device_kind(snapshot),
+        kind=kind,
     )
 
 
@@ -49,7 +54,7 @@ def simulate(
     for spec in specs:
         now = replace(snapshot, assignments=(*others, *placed))
         try:
-            chosen = choose(now, request_for(spec, now))
+            chosen = choose(now, request_for(spec, device_kind(now)))
         except DevicesUnavailable as refusal:
             return placed, refusal.message
         placed.append(

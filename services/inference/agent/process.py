@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Coroutine, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -20,6 +21,8 @@ from services.cluster import log as cluster_log
 from services.cluster.artifacts.servicer import ArtifactsServicer
 from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.devices.assignments import Devices
+from services.cluster.devices.fingerprint import fingerprints
+from services.cluster.devices.rooms import Rooms
 from services.cluster.errors import BadRequest, HearthError, Unavailable
 from services.cluster.membership import membership
 from services.cluster.pb.v1 import artifacts_pb2_grpc, inference_pb2_grpc
@@ -33,6 +36,7 @@ from services.inference.agent.catalogue import Catalogue
 from services.inference.agent.deployments import Deployments
 from services.inference.agent.device_reports import DeviceReports
 from services.inference.agent.phase_writer import PhaseWriter
+from services.inference.agent.quarantines import Quarantines, clear_predecessor
 from services.inference.agent.restarts import CANNOT_WORK
 from services.inference.agent.servicer import InferenceServicer
 from services.inference.agent.supervisor import Supervisor
@@ -66,7 +70,9 @@ class Agent:
     async def _serve(self, store: Store) -> None:
         settings = self._settings
         registry, devices = Registry(store), Devices(store)
-        reports = DeviceReports(devices, registry, settings)
+        rooms = Rooms(store)
+        seen = fingerprints(settings)
+        reports = DeviceReports(devices, registry, settings.host_id, seen, Quarantines(devices))
         cache = RegistryCache(registry)
         catalogue = Catalogue(registry, settings.host_id)
         deployments = Deployments(registry, cache, devices, settings)
@@ -81,8 +87,9 @@ class Agent:
             artifacts_pb2_grpc.add_ArtifactsServicer_to_server,
             ArtifactsServicer(ArtifactStore(settings.data_dir)),
         )
-        await reports.first()
         await forget_predecessor(registry, settings.host_id)
+        await clear_predecessor(devices, settings.host_id, seen)
+        await reports.look(time.monotonic())
         await cache.start()
         try:
             targets = partial(replica_targets, cache)
@@ -93,6 +100,7 @@ class Agent:
                     registry,
                     cache,
                     devices,
+                    rooms,
                     phases,
                     settings,
                     self._environment,

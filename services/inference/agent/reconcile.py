@@ -10,10 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from services.cluster.devices.records import AssignmentRecord
+from services.cluster.devices.records import REPLICA_PREFIX, AssignmentRecord
 from services.cluster.records import DeploymentRecord, ModelRecord
-
-HOLDER_PREFIX = "replica/"
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class ReplicaSpec:
 
     @property
     def holder(self) -> str:
-        return f"{HOLDER_PREFIX}{self.replica_id}"
+        return f"{REPLICA_PREFIX}{self.replica_id}"
 
     @property
     def host_id(self) -> str | None:

@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterable, Mapping
 
 from services.cluster.devices.assignments import Devices
-from services.cluster.devices.policy import choose
-from services.cluster.devices.records import AssignmentRecord, DeviceSnapshot
+from services.cluster.devices.records import REPLICA_PREFIX, AssignmentRecord, DeviceSnapshot
+from services.cluster.devices.room import room_makers
+from services.cluster.devices.rooms import Rooms
 from services.cluster.errors import DevicesUnavailable, Overloaded, StoreUnavailable
 from services.cluster.records import ReplicaPhase
 from services.cluster.registry import BEAT_SECONDS, ClusterView, Registry
@@ -20,7 +21,6 @@ from services.inference.agent.launch import obstacle, replica_command, replica_e
 from services.inference.agent.phase_writer import PhaseWriter
 from services.inference.agent.placement import replica_assignments, request_for
 from services.inference.agent.reconcile import (
-    HOLDER_PREFIX,
     Host,
     LocalPhase,
     ReplicaSpec,
@@ -44,6 +44,7 @@ class Supervisor:
         registry: Registry,
         cache: RegistryCache,
         devices: Devices,
+        rooms: Rooms,
         phases: PhaseWriter,
         settings: InferenceSettings,
         environment: Mapping[str, str],
@@ -52,6 +53,7 @@ class Supervisor:
         self._registry = registry
         self._cache = cache
         self._devices = devices
+        self._rooms = rooms
         self._phases = phases
         self._settings = settings
         self._environment = environment
@@ -89,24 +91,28 @@ class Supervisor:
 
     async def reconcile(self) -> float:
         """One pass; when the next is due at the latest. Raises StoreUnavailable."""
-        snapshot = await self._devices.snapshot()
+        own = await self._devices.host_snapshot(self._settings.host_id)
         # After the snapshot: whoever placed a replica had seen its deployment.
         view = await self._registry.view()
-        wanted = replica_specs(view.deployments.values(), view.models)
-        assigned = replica_assignments(snapshot)
+        makers = room_makers(await self._rooms.live(), view.deployments.values())
+        specs = replica_specs(view.deployments.values(), view.models)
+        wanted = {i: spec for i, spec in specs.items() if i not in makers}
+        held = await self._devices.held([spec.holder for spec in specs.values()])
+        unwanted = [a for i, a in replica_assignments(own.assignments).items() if i not in specs]
+        assigned = replica_assignments([*unwanted, *held])
         steps = next_steps(
-            wanted, self._replicas.local(), assigned, self._host(snapshot), time.monotonic()
+            wanted, self._replicas.local(), assigned, self._host(own), time.monotonic()
         )
         for replica_id in steps.stop:
             self._stop(replica_id)
         for replica_id in steps.forget:
             await self._replicas.forget(replica_id)
         for replica_id in steps.release:
-            await self._devices.release(f"{HOLDER_PREFIX}{replica_id}")
+            await self._devices.release(f"{REPLICA_PREFIX}{replica_id}")
             self._due.set()
         for spec, assignment in steps.start:
-            await self._start(spec, assignment, snapshot)
-        waits = await self._place(steps.place, snapshot)
+            await self._start(spec, assignment, own)
+        waits = makers | await self._place(steps.place)
         await self._replicas.beat()
         if self._phases.leads(self._cache.view):
             waits |= agentless(wanted.keys() & assigned.keys(), assigned, self._cache.view)
@@ -132,9 +138,10 @@ class Supervisor:
         """Devices first, so that no other agent places anything on this host again."""
         host_id = self._settings.host_id
         await self._devices.publish(host_id, [])
-        for assignment in replica_assignments(await self._devices.snapshot()).values():
-            if assignment.host_id == host_id:
-                await self._devices.release(assignment.holder)
+        for assignment in replica_assignments(
+            (await self._devices.host_snapshot(host_id)).assignments
+        ).values():
+            await self._devices.release(assignment.holder)
         view = await self._registry.view()
         for replica in view.replicas.values():
             if replica.host_id == host_id:
@@ -150,11 +157,8 @@ class Supervisor:
             await self._cache.changed()
             self._due.set()
 
-    def _host(self, snapshot: DeviceSnapshot) -> Host:
-        host_id = self._settings.host_id
-        return Host(
-            host_id, frozenset(d.device_id for d in snapshot.devices if d.host_id == host_id)
-        )
+    def _host(self, own: DeviceSnapshot) -> Host:
+        return Host(self._settings.host_id, frozenset(d.device_id for d in own.devices))
 
     def _stop(self, replica_id: str) -> None:
         replica = self._cache.view.replicas.get(replica_id)
@@ -163,9 +167,9 @@ class Supervisor:
         self._replicas.stop(replica_id, drain_seconds if serving else _START_GRACE_SECONDS)
 
     async def _start(
-        self, spec: ReplicaSpec, assignment: AssignmentRecord, snapshot: DeviceSnapshot
+        self, spec: ReplicaSpec, assignment: AssignmentRecord, own: DeviceSnapshot
     ) -> None:
-        kinds = {device.device_id: device.kind for device in snapshot.devices}
+        kinds = {device.device_id: device.kind for device in own.devices}
         kind = kinds[assignment.device_ids[0]]
         if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings):
             self._replicas.refuse(spec, assignment, problem)
@@ -174,20 +178,17 @@ class Supervisor:
         environment = replica_environment(self._environment, assignment, kind, self._settings)
         await self._replicas.start(spec, assignment, command, environment)
 
-    async def _place(
-        self, specs: Iterable[ReplicaSpec], snapshot: DeviceSnapshot
-    ) -> dict[str, str]:
+    async def _place(self, specs: Iterable[ReplicaSpec]) -> dict[str, str]:
         """Asks for devices; by replica id why there are none, as a sentence."""
         refusals: dict[str, str] = {}
+        kind = "cuda" if await self._devices.has_gpus() else "cpu"
         for spec in specs:
             if spec.model is None and spec.engine != "echo":
                 absent = f"There is no model {spec.model_name} in the catalogue."
                 refusals[spec.replica_id] = self._absences.get(spec.model_name, absent)
                 continue
-            request = request_for(spec, snapshot)
             try:
-                choose(snapshot, request)  # spares a write that would be refused
-                await self._devices.assign(request)
+                await self._devices.assign(request_for(spec, kind))
             except (DevicesUnavailable, Overloaded) as refusal:
                 refusals[spec.replica_id] = refusal.message
             else:

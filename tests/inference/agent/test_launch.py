@@ -26,6 +26,7 @@ def test_the_environment_is_the_agents_and_the_engines() -> None:
     assert (on_gpus["A"], on_gpus["CUDA_VISIBLE_DEVICES"]) == ("1", "g0")
     on_cpu = replica_environment({}, an_assignment(spec), "cpu", SETTINGS)
     assert on_cpu["OMP_NUM_THREADS"] == "3"
+    assert on_cpu["HEARTH_DEVICE_HOLDER"] == "replica/d-0"
 
 
 def test_what_forbids_a_start(tmp_path: Path) -> None:

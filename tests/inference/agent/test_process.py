@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import httpx
 import psutil
 import pytest
 import pytest_asyncio
@@ -16,7 +17,10 @@ import pytest_asyncio
 from services.cluster.artifacts.manifest import ArtifactKind
 from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.devices.assignments import Devices
+from services.cluster.devices.labels import host_processes
 from services.cluster.devices.records import GIB, AssignmentRequest
+from services.cluster.devices.room import yielding_replicas
+from services.cluster.devices.rooms import Rooms
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.cluster.pb.v1 import inference_pb2_grpc as rpc
 from services.cluster.records import (
@@ -41,11 +45,13 @@ class Host:
     settings: ClusterSettings
     registry: Registry
     devices: Devices
+    rooms: Rooms
     agent: asyncio.subprocess.Process | None = None
+    changes: dict[str, str] = field(default_factory=dict)  # of the agent's environment
 
     async def start_agent(self) -> rpc.InferenceAsyncStub:
         """Returns when it says that it is ready."""
-        self.agent = await self.run({})
+        self.agent = await self.run(self.changes)
         pid = self.agent.pid
         view = await self.until(
             lambda view: any(p.pid == pid and p.status == "ready" for p in view.processes.values())
@@ -69,7 +75,7 @@ class Host:
             "-m",
             "services.inference",
             env=environment | changes,
-            stderr=asyncio.subprocess.PIPE if changes else None,
+            stderr=asyncio.subprocess.PIPE if changes is not self.changes else None,
         )
 
     async def until(self, holds: Callable[[ClusterView], bool]) -> ClusterView:
@@ -102,7 +108,7 @@ def is_ready(replica: ReplicaRecord | None, not_pid: int) -> bool:
 
 @pytest_asyncio.fixture
 async def host(store: Store, settings: ClusterSettings) -> AsyncIterator[Host]:
-    host = Host(settings, Registry(store), Devices(store))
+    host = Host(settings, Registry(store), Devices(store), Rooms(store))
     yield host
     if host.agent and host.agent.returncode is None:
         host.agent.kill()
@@ -189,11 +195,61 @@ async def test_a_killed_agent_takes_its_replicas_along_and_begins_anew(host: Hos
     assert await host.end_agent(signal.SIGINT) == 0
 
 
+async def test_a_deployment_makes_room_for_a_run_and_comes_back(host: Host) -> None:
+    agent = await host.start_agent()
+    await agent.PutDeployment(
+        pb.PutDeploymentRequest(
+            deployment=pb.Deployment(
+                deployment_id="d",
+                model="echo/m",
+                engine="echo",
+                device_bytes=GIB,
+                yields_to_runs=True,
+            )
+        )
+    )
+    replica = await host.until_ready()
+    snapshot = await host.devices.snapshot()
+    request = AssignmentRequest("run/r", device_bytes=snapshot.devices[0].total_bytes)
+    yielding = yielding_replicas((await host.registry.view()).deployments.values())
+    assert await host.rooms.ask(snapshot, request, yielding)
+    sentence = "Replica d-0 makes room for run/r and comes back after it."
+    view = await host.until(lambda view: view.deployments["d"].detail == sentence)
+    assert view.deployments["d"].phase is DeploymentPhase.PENDING
+    await gone(replica.pid)
+    assert await host.devices.assign(request)
+    assert (await host.registry.view()).deployments["d"].detail == sentence
+    assert await host.devices.release("run/r")
+    await host.until_ready(not_pid=replica.pid)
+
+
+async def test_gpus_of_the_double_are_measured_and_assigned(host: Host) -> None:
+    host.changes = {"HEARTH_NVML_DOUBLE": "1", "HEARTH_NVML_DOUBLE_GPUS": "8,8"}
+    agent = await host.start_agent()
+    await agent.PutDeployment(pb.PutDeploymentRequest(deployment=ECHO))
+    replica = await host.until_ready()
+    device = next(
+        d for d in (await agent.ListDevices(pb.ListDevicesRequest())).devices if d.assignments
+    )
+    assert (device.kind, device.name) == ("cuda", "NVML double")
+    assert host_processes()[replica.pid].visible_ids == {device.device_id}
+    address = next(iter((await host.registry.view()).processes.values())).metrics_address
+    wanted = f'device="{device.device_id}",holder="replica/d-0",host="here",kind="cuda"'
+    async with asyncio.timeout(30):
+        while f"hearth_device_bytes{{{wanted}}} 1.073741824e+09" not in await metrics(address):
+            await asyncio.sleep(0.1)
+
+
+async def metrics(address: str) -> str:
+    async with httpx.AsyncClient() as client:
+        return (await client.get(f"http://{address}/metrics")).text
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
         ({"HEARTH_CLUSTER_KEY": ""}, b"HEARTH_CLUSTER_KEY"),
-        ({"HEARTH_NVML_DOUBLE": "24,many"}, b"HEARTH_NVML_DOUBLE"),
+        ({"HEARTH_NVML_DOUBLE_GPUS": "24,many"}, b"HEARTH_NVML_DOUBLE_GPUS"),
     ],
 )
 async def test_what_can_never_work_ends_with_2_and_a_sentence(

@@ -9,7 +9,7 @@ from services.cluster.devices.policy import choose
 from services.cluster.devices.records import AssignmentRecord, DeviceSnapshot
 from services.cluster.errors import DevicesUnavailable
 from services.cluster.records import DeploymentRecord
-from services.inference.agent.placement import request_for
+from services.inference.agent.placement import device_kind, request_for
 from services.inference.agent.reconcile import (
     Host,
     LocalPhase,
@@ -149,7 +149,7 @@ class World:
         placed = False
         for spec in specs:
             try:
-                chosen = choose(self.snapshot(), request_for(spec, self.snapshot()))
+                chosen = choose(self.snapshot(), request_for(spec, device_kind(self.snapshot())))
             except DevicesUnavailable:
                 continue
             names = tuple(device.device_id for device in chosen)
@@ -185,7 +185,7 @@ def test_whatever_is_wanted_the_replicas_come_to_match_it(
     for spec in wanted.values():
         if spec.replica_id not in running:
             try:
-                choose(world.snapshot(), request_for(spec, world.snapshot()))
+                choose(world.snapshot(), request_for(spec, device_kind(world.snapshot())))
             except DevicesUnavailable:
                 continue
             raise AssertionError(f"{spec.replica_id} has room and does not run")

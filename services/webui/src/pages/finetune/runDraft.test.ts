@@ -35,6 +35,7 @@ it("asks with what is set only", () => {
     model: "m",
     parameters: { lora_r: 8 },
     publish_policy: "if_better",
+    make_room: false,
     max_evaluation_cases: 0,
   });
 });

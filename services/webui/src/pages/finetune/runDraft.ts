@@ -55,6 +55,7 @@ export function specOf(
     // The table of parameters names fields of this message.
     parameters: valuesOf(parameters, draft.texts) as unknown as RunSpec["parameters"],
     publish_policy: draft.publishPolicy,
+    make_room: false,
     max_evaluation_cases: Number(draft.numCases) || 0,
   };
 }
