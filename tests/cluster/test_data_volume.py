@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cluster import data_volume
+from services.cluster import data_volume, redis_server
+from services.cluster.errors import Unavailable
 from services.cluster.settings import ClusterSettings
 
 
@@ -24,3 +25,22 @@ def test_a_folder_that_cannot_be_used_is_named(
     monkeypatch.setenv("HEARTH_DATA_DIR", str(tmp_path / "missing"))
     assert data_volume.main() == 2
     assert str(tmp_path / "missing") in capsys.readouterr().err
+
+
+def test_a_launcher_and_a_backup_keep_out_of_each_others_way(tmp_path: Path) -> None:
+    with (
+        data_volume.without_launcher(tmp_path),
+        pytest.raises(Unavailable, match="try again"),
+        data_volume.without_launcher(tmp_path),
+    ):
+        raise AssertionError("two had the volume")
+    with data_volume.without_launcher(tmp_path):
+        assert (tmp_path / data_volume.LAUNCHER_LOCK).exists()
+
+
+@pytest.mark.parametrize("said", ["", "garbage", "7"])
+def test_a_version_that_cannot_be_read_is_refused(tmp_path: Path, said: str) -> None:
+    (tmp_path / "VERSION").write_text(said)
+    with pytest.raises(Unavailable, match="does not say which Redis"):
+        redis_server.guard_version(tmp_path, (7, 2, 4))
+    assert (tmp_path / "VERSION").read_text() == said

@@ -102,7 +102,7 @@ class JobQueue:
         answer = await self._store.run(
             scripts.ENQUEUE, [], [job_id, kind, key, delay_seconds, awaited, *flat]
         )
-        if isinstance(answer, str):
+        if answer.startswith(scripts.MISSING):
             missing = answer.removeprefix(scripts.MISSING)
             raise BadRequest(f"There is no job {missing} to wait for.", param="depends_on")
         return _parse(_pairs(answer))
@@ -143,7 +143,7 @@ class JobQueue:
         arguments = [kind, holder, self.lease_seconds, max_running, ticket]
         while True:
             answer = await self._store.run(scripts.CLAIM, [], arguments)
-            if not isinstance(answer, str):
+            if not answer or not answer.startswith(scripts.CLOSED):
                 break
             await self._reopen(answer.removeprefix(scripts.CLOSED))
         del self._tickets[kind, holder]
@@ -316,7 +316,8 @@ def _last_event(job: JobRecord) -> JobEvent:
 _JSON_FIELDS = ("payload", "depends_on", "window", "progress", "resume", "result")
 
 
-def _pairs(flat: Sequence[str]) -> dict[str, str]:
+def _pairs(record: str) -> dict[str, str]:
+    flat = json.loads(record)
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 

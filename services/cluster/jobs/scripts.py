@@ -23,83 +23,97 @@ MISSING = f"{_PREFIX}missing:"
 # What CLAIM answers, before the id, for a job whose time window has closed.
 CLOSED = f"{_PREFIX}closed:"
 
+
+def _of(pattern: str) -> str:
+    """What stands before the id in every key of a family."""
+    return pattern.removesuffix("{}")
+
+
 _PRELUDE = f"""
 local t = redis.call('TIME')
 local now = t[1] + t[2] / 1000000
 local function seconds(at) return string.format('%.6f', at) end
 local stamp = seconds(now)
--- By a function: in a replacement that is a string, "%" means a capture.
-local function key(pattern, id)
-  return (string.gsub(pattern, '{{}}', function() return id end))
-end
-local JOB, QUEUE, DELAYED = '{Keys.JOB}', '{Keys.JOB_QUEUE}', '{Keys.JOB_DELAYED}'
-local RUNNING, HISTORY, EVENTS = '{Keys.JOB_RUNNING}', '{Keys.JOB_HISTORY}', '{Keys.JOB_EVENTS}'
-local WAKE, NUMBER, TOKENS = '{Keys.JOB_WAKE}', '{Keys.JOB_NUMBER}', '{Keys.LEASE_TOKENS}'
-local IDEMPOTENCY, DEPENDENTS = '{Keys.JOB_IDEMPOTENCY}', '{Keys.JOB_DEPENDENTS}'
-local ENDED, TICKET = '{Keys.JOB_ENDED}', '{Keys.JOB_TICKET}'
-local RUN_STATE, RUN_ADAPTERS = '{Keys.RUN_STATE}', '{Keys.RUN_ADAPTERS}'
-local EVALUATION = '{Keys.EVALUATION}'
-local function get(id, ...) return redis.call('HMGET', key(JOB, id), ...) end
-local function record(id) return redis.call('HGETALL', key(JOB, id)) end
-local function set(id, ...) redis.call('HSET', key(JOB, id), ...) end
+local JOB, QUEUE, DELAYED = '{_of(Keys.JOB)}', '{_of(Keys.JOB_QUEUE)}', '{_of(Keys.JOB_DELAYED)}'
+local RUNNING, HISTORY = '{_of(Keys.JOB_RUNNING)}', '{_of(Keys.JOB_HISTORY)}'
+local ENDED, EVENTS = '{_of(Keys.JOB_ENDED)}', '{_of(Keys.JOB_EVENTS)}'
+local WAKE, CLAIMS = '{_of(Keys.JOB_WAKE)}', '{_of(Keys.JOB_CLAIMS)}'
+local DEPENDENTS = '{_of(Keys.JOB_DEPENDENTS)}'
+local RUN_STATE, RUN_ADAPTERS = '{_of(Keys.RUN_STATE)}', '{_of(Keys.RUN_ADAPTERS)}'
+local EVALUATION = '{_of(Keys.EVALUATION)}'
+local NUMBER, TOKENS = '{Keys.JOB_NUMBER}', '{Keys.LEASE_TOKENS}'
+local IDEMPOTENCY = '{Keys.JOB_IDEMPOTENCY}'
+local function get(id, ...) return redis.call('HMGET', JOB .. id, ...) end
+-- As one text: a hundred short ones cost the client more than the script costs Redis.
+local function record(id) return cjson.encode(redis.call('HGETALL', JOB .. id)) end
+local function set(id, ...) redis.call('HSET', JOB .. id, ...) end
 local function event(id, name, data)
-  redis.call('XADD', key(EVENTS, id), 'MAXLEN', '~', 2000, '*', 'event', name, 'data', data or '')
+  redis.call('XADD', EVENTS .. id, 'MAXLEN', '~', 2000, '*', 'event', name, 'data', data or '')
 end
 local function wake(id, kind)
-  redis.call('XADD', key(WAKE, kind), 'MAXLEN', '~', 1000, '*', 'job_id', id)
+  redis.call('XADD', WAKE .. kind, 'MAXLEN', '~', 1000, '*', 'job_id', id)
 end
-local function queue(id, kind)
-  local job = get(id, 'priority', 'number')
-  redis.call('ZADD', key(QUEUE, kind), tonumber(job[1]) * 1e12 + tonumber(job[2]), id)
+local function queue(id, kind, priority, number)
+  redis.call('ZADD', QUEUE .. kind, priority * 1e12 + number, id)
   wake(id, kind)
 end
 -- To be claimed, but not before a time and not before its window opens.
 local function settle(id, kind, at)
-  local due = math.max(at, tonumber(get(id, 'opens_at')[1] or '0') or 0)
+  local job = get(id, 'opens_at', 'priority', 'number')
+  local due = math.max(at, tonumber(job[1] or '') or 0)
   set(id, 'due_at', seconds(math.max(due, now)))
-  if due > now then redis.call('ZADD', key(DELAYED, kind), due, id) else queue(id, kind) end
+  if due > now then redis.call('ZADD', DELAYED .. kind, due, id)
+  else queue(id, kind, job[2], job[3]) end
 end
 local function forget(id, kind)
   local job = get(id, 'idempotency')
   if job[1] and job[1] ~= '' then redis.call('HDEL', IDEMPOTENCY, job[1]) end
   if kind == 'run' then
-    local state = redis.call('GET', key(RUN_STATE, id))
+    local state = redis.call('GET', RUN_STATE .. id)
     local evaluation = state and cjson.decode(state).evaluation_id or ''
-    if evaluation ~= '' then redis.call('DEL', key(EVALUATION, evaluation)) end
-    redis.call('DEL', key(RUN_STATE, id), key(RUN_ADAPTERS, id))
+    if evaluation ~= '' then redis.call('DEL', EVALUATION .. evaluation) end
+    redis.call('DEL', RUN_STATE .. id, RUN_ADAPTERS .. id)
   end
-  redis.call('DEL', key(JOB, id), key(EVENTS, id), key(DEPENDENTS, id))
-  redis.call('ZREM', key(HISTORY, kind), id)
-  redis.call('ZREM', key(ENDED, kind), id)
+  redis.call('DEL', JOB .. id, EVENTS .. id, DEPENDENTS .. id)
+  redis.call('ZREM', HISTORY .. kind, id)
+  redis.call('ZREM', ENDED .. kind, id)
+end
+-- Nobody works on it any more.
+local function let_go(id, kind)
+  redis.call('ZREM', RUNNING .. kind, id)
+  local holder = get(id, 'holder')[1]
+  if holder and redis.call('HGET', CLAIMS .. kind, holder) == id then
+    redis.call('HDEL', CLAIMS .. kind, holder)
+  end
 end
 local finish
 local function tell_dependents(id, status)
-  for _, other in ipairs(redis.call('HKEYS', key(DEPENDENTS, id))) do
+  for _, other in ipairs(redis.call('HKEYS', DEPENDENTS .. id)) do
     local job = get(other, 'status', 'kind')
     if job[1] == 'queued' then
       if status ~= 'succeeded' then
         finish(other, job[2], 'failed', 'error',
           'It was to begin after ' .. id .. ', which has ' ..
           (status == 'failed' and 'failed' or 'been cancelled') .. '.')
-      elseif redis.call('HINCRBY', key(JOB, other), 'num_awaited', -1) == 0 then
+      elseif redis.call('HINCRBY', JOB .. other, 'num_awaited', -1) == 0 then
         settle(other, job[2], 0)
       end
     end
   end
-  redis.call('DEL', key(DEPENDENTS, id))
+  redis.call('DEL', DEPENDENTS .. id)
 end
 finish = function(id, kind, status, field, value)
-  redis.call('ZREM', key(QUEUE, kind), id)
-  redis.call('ZREM', key(DELAYED, kind), id)
-  redis.call('ZREM', key(RUNNING, kind), id)
+  redis.call('ZREM', QUEUE .. kind, id)
+  redis.call('ZREM', DELAYED .. kind, id)
+  let_go(id, kind)
   set(id, 'status', status, 'finished_at', stamp, field, value)
   event(id, status, value)
-  redis.call('EXPIRE', key(EVENTS, id), {_EVENTS_KEPT_SECONDS})
-  redis.call('ZADD', key(ENDED, kind), now, id)
+  redis.call('EXPIRE', EVENTS .. id, {_EVENTS_KEPT_SECONDS})
+  redis.call('ZADD', ENDED .. kind, now, id)
   tell_dependents(id, status)
-  local surplus = redis.call('ZCARD', key(ENDED, kind)) - {KEPT_ENDED_JOBS}
+  local surplus = redis.call('ZCARD', ENDED .. kind) - {KEPT_ENDED_JOBS}
   if surplus > 0 then
-    for _, old in ipairs(redis.call('ZRANGE', key(ENDED, kind), 0, surplus - 1)) do
+    for _, old in ipairs(redis.call('ZRANGE', ENDED .. kind, 0, surplus - 1)) do
       forget(old, kind)
     end
   end
@@ -117,20 +131,21 @@ local function repeated(id, token, ...)
   return false
 end
 local function failed_once_more(id)
-  return redis.call('HINCRBY', key(JOB, id), 'num_failures', 1)
+  return redis.call('HINCRBY', JOB .. id, 'num_failures', 1)
 end
 """
 
 # ARGV: job_id, kind, idempotency field or "", seconds until due, ids of the jobs to await as JSON,
 # then field, value, ... of the record. Answers, flat, the record of the job that has this
-# idempotency key, or MISSING and the id of a job to await that does not exist.
+# idempotency key, or MISSING and the id of a job to await that does not exist. A record is the
+# JSON list of its fields and values in turn.
 ENQUEUE = (
     _PRELUDE
     + f"""
 local id, kind, idempotency = ARGV[1], ARGV[2], ARGV[3]
 local known = idempotency ~= '' and redis.call('HGET', IDEMPOTENCY, idempotency)
 if known then return record(known) end
-if redis.call('EXISTS', key(JOB, id)) == 1 then return record(id) end
+if redis.call('EXISTS', JOB .. id) == 1 then return record(id) end
 local awaited, unmet = {{}}, ''
 for _, other in ipairs(cjson.decode(ARGV[5])) do
   local status = get(other, 'status')[1]
@@ -142,14 +157,14 @@ if idempotency ~= '' then redis.call('HSET', IDEMPOTENCY, idempotency, id) end
 local number = redis.call('INCR', NUMBER)
 set(id, 'status', 'queued', 'created_at', stamp, 'number', number, 'attempt', 0,
   'idempotency', idempotency, 'num_awaited', #awaited, unpack(ARGV, 6))
-redis.call('ZADD', key(HISTORY, kind), number, id)
+redis.call('ZADD', HISTORY .. kind, number, id)
 event(id, 'queued')
 if unmet ~= '' then
   finish(id, kind, 'failed', 'error',
     'It was to begin after ' .. unmet .. ', which has not succeeded.')
 elseif #awaited == 0 then settle(id, kind, now + ARGV[4])
 else
-  for _, other in ipairs(awaited) do redis.call('HSET', key(DEPENDENTS, other), id, '') end
+  for _, other in ipairs(awaited) do redis.call('HSET', DEPENDENTS .. other, id, '') end
 end
 return record(id)
 """
@@ -162,27 +177,29 @@ CLAIM = (
     + f"""
 local kind, holder, ticket = ARGV[1], ARGV[2], ARGV[5]
 local ttl, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
-local claimed = redis.call('GET', key(TICKET, ticket))
+local claimed = redis.call('HGET', CLAIMS .. kind, holder)
 if claimed then
   local job = get(claimed, 'status', 'ticket')
   if job[1] == 'running' and job[2] == ticket then return record(claimed) end
 end
-local due = redis.call('ZRANGEBYSCORE', key(DELAYED, kind), '-inf', now, 'LIMIT', 0, 100)
+local due = redis.call('ZRANGEBYSCORE', DELAYED .. kind, '-inf', now, 'LIMIT', 0, 100)
 for _, id in ipairs(due) do
-  redis.call('ZREM', key(DELAYED, kind), id)
-  queue(id, kind)
+  redis.call('ZREM', DELAYED .. kind, id)
+  local job = get(id, 'priority', 'number')
+  queue(id, kind, job[1], job[2])
 end
-if limit > 0 and redis.call('ZCARD', key(RUNNING, kind)) >= limit then return false end
-local first = redis.call('ZRANGE', key(QUEUE, kind), 0, 0)[1]
+if limit > 0 and redis.call('ZCARD', RUNNING .. kind) >= limit then return false end
+local first = redis.call('ZRANGE', QUEUE .. kind, 0, 0)[1]
 if not first then return false end
-local closes_at = tonumber(get(first, 'closes_at')[1] or '')
+local job = get(first, 'closes_at', 'attempt')
+local closes_at = tonumber(job[1] or '')
 if closes_at and closes_at <= now then return '{CLOSED}' .. first end
-redis.call('ZREM', key(QUEUE, kind), first)
-redis.call('HINCRBY', key(JOB, first), 'attempt', 1)
-set(first, 'status', 'running', 'holder', holder, 'token', redis.call('INCR', TOKENS),
+redis.call('ZREM', QUEUE .. kind, first)
+local token = redis.call('INCR', TOKENS)
+set(first, 'status', 'running', 'attempt', job[2] + 1, 'holder', holder, 'token', token,
   'ticket', ticket, 'started_at', stamp, 'heartbeat_at', stamp, 'yield_requested', '')
-redis.call('SET', key(TICKET, ticket), first, 'EX', math.ceil(ttl))
-redis.call('ZADD', key(RUNNING, kind), now + ttl, first)
+redis.call('HSET', CLAIMS .. kind, holder, first)
+redis.call('ZADD', RUNNING .. kind, now + ttl, first)
 event(first, 'running', holder)
 return record(first)
 """
@@ -193,8 +210,8 @@ REOPEN = (
     _PRELUDE
     + """
 local id, kind = ARGV[1], ARGV[2]
-if not redis.call('ZSCORE', key(QUEUE, kind), id) then return 0 end
-redis.call('ZREM', key(QUEUE, kind), id)
+if not redis.call('ZSCORE', QUEUE .. kind, id) then return 0 end
+redis.call('ZREM', QUEUE .. kind, id)
 set(id, 'opens_at', ARGV[3], 'closes_at', ARGV[4])
 settle(id, kind, 0)
 return 1
@@ -208,8 +225,8 @@ HEARTBEAT = (
     + """
 local id, kind = ARGV[1], ARGV[2]
 if lost(id, ARGV[3]) then return 0 end
-redis.call('ZREM', key(RUNNING, kind), id)
-redis.call('ZADD', key(RUNNING, kind), now + ARGV[4], id)
+redis.call('ZREM', RUNNING .. kind, id)
+redis.call('ZADD', RUNNING .. kind, now + ARGV[4], id)
 set(id, 'heartbeat_at', stamp)
 local job = get(id, 'furthest', 'cancel_requested', 'yield_requested', 'closes_at')
 if ARGV[5] ~= '' then
@@ -247,7 +264,7 @@ GIVE_BACK = (
 local id, kind = ARGV[1], ARGV[2]
 if repeated(id, ARGV[3], 'queued', 'failed', 'cancelled') then return 1 end
 if lost(id, ARGV[3]) then return 0 end
-redis.call('ZREM', key(RUNNING, kind), id)
+let_go(id, kind)
 local job = get(id, 'cancel_requested', 'max_attempts')
 if job[1] == '1' then finish(id, kind, 'cancelled', 'error', '') return 1 end
 if ARGV[6] == '1' and failed_once_more(id) >= tonumber(job[2]) then
@@ -303,10 +320,10 @@ SWEEP = (
     _PRELUDE
     + """
 local kind = ARGV[1]
-local ids = redis.call('ZRANGEBYSCORE', key(RUNNING, kind), '-inf', ARGV[2], 'LIMIT', 0, 100)
+local ids = redis.call('ZRANGEBYSCORE', RUNNING .. kind, '-inf', ARGV[2], 'LIMIT', 0, 100)
 for _, id in ipairs(ids) do
   local job = get(id, 'max_attempts', 'cancel_requested')
-  redis.call('ZREM', key(RUNNING, kind), id)
+  let_go(id, kind)
   if job[2] == '1' then finish(id, kind, 'cancelled', 'error', '')
   else
     local num_failures = failed_once_more(id)
@@ -329,8 +346,8 @@ FORGET = (
     _PRELUDE
     + """
 local id, kind = ARGV[1], ARGV[2]
-if redis.call('EXISTS', key(JOB, id)) == 0 then return 1 end
-if not redis.call('ZSCORE', key(ENDED, kind), id) then return 0 end
+if redis.call('EXISTS', JOB .. id) == 0 then return 1 end
+if not redis.call('ZSCORE', ENDED .. kind, id) then return 0 end
 forget(id, kind)
 return 1
 """
@@ -341,7 +358,7 @@ HISTORY_PAGE = (
     _PRELUDE
     + """
 local found = {}
-for _, id in ipairs(redis.call('ZREVRANGE', key(HISTORY, ARGV[1]), ARGV[2], ARGV[3])) do
+for _, id in ipairs(redis.call('ZREVRANGE', HISTORY .. ARGV[1], ARGV[2], ARGV[3])) do
   found[#found + 1] = record(id)
 end
 return found
@@ -354,11 +371,11 @@ CENSUS = (
     _PRELUDE
     + """
 local kind = ARGV[1]
-local queued = redis.call('ZCARD', key(QUEUE, kind))
-local running = redis.call('ZCARD', key(RUNNING, kind))
-local open = redis.call('ZCARD', key(HISTORY, kind)) - redis.call('ZCARD', key(ENDED, kind))
+local queued = redis.call('ZCARD', QUEUE .. kind)
+local running = redis.call('ZCARD', RUNNING .. kind)
+local open = redis.call('ZCARD', HISTORY .. kind) - redis.call('ZCARD', ENDED .. kind)
 local oldest = now
-for _, id in ipairs(redis.call('ZRANGE', key(QUEUE, kind), 0, 999)) do
+for _, id in ipairs(redis.call('ZRANGE', QUEUE .. kind, 0, 999)) do
   oldest = math.min(oldest, tonumber(get(id, 'due_at')[1] or stamp))
 end
 return {queued, open - queued - running, running, seconds(now - oldest)}

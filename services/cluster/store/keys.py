@@ -117,8 +117,8 @@ class Keys:
     JOB_ENDED = Key("hearth:job-ended:{}", _ZSET, Bound.RECORDS, exported=True)
     # hash of a job: ids of those that wait for its end
     JOB_DEPENDENTS = Key("hearth:job-dependents:{}", _HASH, Bound.RECORDS, exported=True)
-    # string: job_id that a claim of this name got, for the case that its answer was lost
-    JOB_TICKET = Key("hearth:job-ticket:{}", _STRING, Bound.EXPIRES)
+    # hash of a kind: holder → job_id that it claimed last, for a claim whose answer was lost
+    JOB_CLAIMS = Key("hearth:job-claims:{}", _HASH, Bound.RECORDS, exported=True)
     # a number: jobs ever enqueued
     JOB_NUMBER = Key("hearth:job-number", _STRING, Bound.SINGLE, exported=True)
     # stream of a job, trimmed

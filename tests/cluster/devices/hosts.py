@@ -7,6 +7,7 @@ are the product's.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 from services.cluster.devices.assignments import Devices
@@ -98,6 +99,22 @@ class PaperHost:
     def heal(self) -> None:
         (self.settings.data_dir / SICK_FILE).unlink(missing_ok=True)
 
+    def in_the_way(self, assignment: AssignmentRecord) -> list[int]:
+        """Pids that may be the old holder's and are on its devices."""
+        labelled = self.seen.labelled.values()
+        mine = [p.pid for p in labelled if p.assignment_id == assignment.assignment_id]
+        return mine + [
+            pid
+            for pid, device_id in self.seen.strangers.items()
+            if device_id in assignment.device_ids and f"{pid}:1" not in assignment.strangers
+        ]
+
+    def dismiss_newcomers(self, assignments: Iterable[AssignmentRecord]) -> None:
+        """Unknown processes that came after an assignment; those before it may stay for ever."""
+        for assignment in assignments:
+            for pid in self.in_the_way(assignment):
+                self.seen.strangers.pop(pid, None)
+
     async def look(self, now: float = 0.0) -> None:
         """A pass of its agent; whom it kills is dead afterwards."""
         self.here = True
@@ -105,6 +122,12 @@ class PaperHost:
         seen = self.seen.take()
         await self.devices.publish(self.host_id, seen.devices)
         await self.quarantines.tend(quarantined, seen, now)
+        kept = {
+            a.assignment_id for a in (await self.devices.host_snapshot(self.host_id)).assignments
+        }
+        for assignment in quarantined:
+            if assignment.assignment_id not in kept:
+                assert not self.in_the_way(assignment)
         if self.seen.mortal:
             for assignment in quarantined:
                 if remaining(assignment, seen):

@@ -214,6 +214,18 @@ async def test_lost_jobs_are_found_and_their_devices_kept(store: Store) -> None:
     await check_index(store, devices)
 
 
+async def test_what_a_host_has_no_more_is_not_in_the_index(store: Store) -> None:
+    devices = Devices(store)
+    await devices.publish("h1", [a_device("g0"), a_device("g1"), a_device("g2")])
+    await devices.publish("h1", [a_device("g0")])
+    await check_index(store, devices)
+    with pytest.raises(DevicesUnavailable):
+        await devices.assign(AssignmentRequest("replica/a", 2))
+    await devices.publish("h1", [a_device("cpu-h1", kind="cpu")])
+    await check_index(store, devices)
+    assert not await devices.has_gpus()
+
+
 async def test_only_a_quarantine_can_be_lifted(store: Store) -> None:
     devices = Devices(store)
     await devices.publish("h1", [a_device("g0")])

@@ -160,6 +160,8 @@ class Schedules(RuleBasedStateMachine):
         if mine:
             assert found == held
             return found
+        assert (found.job_id, found.token) == (request.job_id, request.token)
+        assert found.assignment_id not in {a.assignment_id for a in snapshot.assignments}
         assert fits is not None
         assert len(set(found.device_ids)) == request.num_devices
         self.hosts[found.host_id].start(found)
@@ -313,7 +315,7 @@ class Schedules(RuleBasedStateMachine):
             self.run(self.devices.release(holder))
         for host in self.hosts.values():
             host.heal()
-            host.seen.strangers.clear()
+            host.dismiss_newcomers(self.run(self.devices.host_snapshot(host.host_id)).assignments)
             for assignment_id in {p.assignment_id for p in host.seen.labelled.values()}:
                 if assignment_id in {a.assignment_id for a in self.replicas.values()}:
                     host.end(assignment_id)
