@@ -51,10 +51,16 @@ def guard_version(folder: Path, version: tuple[int, ...]) -> None:
     """
     mark = folder / "VERSION"
     if mark.exists() and mark.stat().st_size:  # a power cut may have left it empty
-        written = tuple(int(part) for part in mark.read_text().strip().split("."))
+        said = mark.read_text().strip()
+        if not re.fullmatch(r"\d+(\.\d+)*", said):
+            raise Unavailable(
+                f"{mark} does not say which Redis wrote the records beside it. Write that version"
+                " there, such as 7.2.4."
+            )
+        written = tuple(int(part) for part in said.split("."))
         if version[:2] < written[:2]:
             raise Unavailable(
-                f"The records in {folder} were written by Redis {mark.read_text().strip()}; this"
+                f"The records in {folder} were written by Redis {said}; this"
                 f" is Redis {'.'.join(map(str, version))}, which would not see them."
                 " Use the same Redis or a newer one."
             )

@@ -15,7 +15,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from services.cluster.errors import NotFound, StoreUnavailable
+from services.cluster.errors import LeaseLost, NotFound, StoreUnavailable
+from services.cluster.jobs.records import JobRecord
+from services.cluster.metrics import FENCED_WRITES
 from services.cluster.outage import Contact, Outage
 from services.cluster.records import (
     AdapterRecord,
@@ -80,6 +82,16 @@ end
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'kind', kind)
 return {1, old}
 """
+
+# The same for the holder of a job. KEYS[8]: the job. ARGV[7]: its fencing token. Answers {-1} when
+# it is not this holder's any more.
+_PUT_AS_HOLDER = (
+    """
+local job = redis.call('HMGET', KEYS[8], 'status', 'token')
+if job[1] ~= 'running' or job[2] ~= ARGV[7] then return {-1} end
+"""
+    + _PUT
+)
 
 _GET = "return redis.call('HGET', KEYS[1], ARGV[1])"
 
@@ -173,8 +185,10 @@ class Registry:
     async def delete_deployment(self, deployment_id: str) -> bool:
         return await self._delete(Keys.DEPLOYMENTS, "deployment", deployment_id)
 
-    async def put_adapter(self, record: AdapterRecord) -> None:
-        await self._put(Keys.ADAPTERS, "adapter", record)
+    async def put_adapter(self, record: AdapterRecord, holder: JobRecord | None = None) -> None:
+        """With the holder of a job: raises LeaseLost when the job is not its any more."""
+        text, digest = record.model_dump_json(), record.caps_digest
+        await self._write(Keys.ADAPTERS, "adapter", record.record_id, text, digest, holder=holder)
 
     async def delete_adapter(self, adapter_id: str) -> bool:
         return await self._delete(Keys.ADAPTERS, "adapter", adapter_id)
@@ -284,16 +298,30 @@ class Registry:
         return old is not None
 
     async def _write(
-        self, key: str, kind: str, record_id: str, record: str, digest: str, condition: str = ""
+        self,
+        key: str,
+        kind: str,
+        record_id: str,
+        record: str,
+        digest: str,
+        condition: str = "",
+        holder: JobRecord | None = None,
     ) -> tuple[bool, str | None]:
-        """Whether it was written, and the record before."""
+        """Whether it was written, and the record before. Raises LeaseLost for a holder."""
         beats = _BEATS.get(key)
-        written, old = await self._run(
-            _PUT,
-            [key, beats or Keys.REPLICA_BEATS, *_PUT_KEYS, Keys.REPLY.format(uuid.uuid4().hex)],
-            [record_id, record, kind, SEEN_SECONDS if beats else 0, digest, condition],
+        reply = Keys.REPLY.format(uuid.uuid4().hex)
+        keys = [key, beats or Keys.REPLICA_BEATS, *_PUT_KEYS, reply]
+        arguments = [record_id, record, kind, SEEN_SECONDS if beats else 0, digest, condition]
+        if holder is None:
+            written, old = await self._run(_PUT, keys, arguments)
+            return bool(written), old
+        written, *found = await self._run(
+            _PUT_AS_HOLDER, [*keys, Keys.JOB.format(holder.job_id)], [*arguments, holder.token]
         )
-        return bool(written), old
+        if written < 0:
+            FENCED_WRITES.labels(kind).inc()
+            raise LeaseLost(f"{holder.holder} lost job {holder.job_id}; it must stop its work.")
+        return bool(written), found[0]
 
 
 def _parse(kind: type[R], values: list[str]) -> dict[str, R]:

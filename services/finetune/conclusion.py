@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from services.cluster.artifacts.fences import Fence
 from services.cluster.errors import NotFound
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.runs import EvaluationRecord, EvaluationStatus, RunPhase
@@ -33,7 +32,6 @@ class Conclusion:
         self._journal = journal
         self._workshop = workshop
         self._publishing = workshop.publishing
-        self._fence = Fence(hold.job.job_id, hold.job.token)
 
     async def candidate(self, best: Checkpoint) -> Candidate:
         """Under the run's name, or one like it when that is taken."""
@@ -75,7 +73,7 @@ class Conclusion:
         hold = self._hold
         hold.tell_state(phase=RunPhase.PUBLISHING)
         adapter = await hold.patiently(
-            lambda: self._publishing.publish(candidate, better, fence=self._fence)
+            lambda: self._publishing.publish(candidate, better, holder=hold.job)
         )
         deployments = await hold.patiently(lambda: self._publishing.serve(adapter))
         self._say(
@@ -108,7 +106,7 @@ class Conclusion:
             created_at=time.time(),
         )
         await self._put(record)
-        await self._publishing.make_artifact(candidate, self._fence)
+        await self._publishing.make_artifact(candidate, self._hold.job)
         try:
             record = await self._compare(record, candidate, files)
         except asyncio.CancelledError:

@@ -19,6 +19,7 @@ from services.cluster.artifacts.fences import Fence
 from services.cluster.artifacts.manifest import ArtifactKind
 from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import Conflict, NotFound
+from services.cluster.jobs.records import JobRecord
 from services.cluster.records import AdapterRecord, DeploymentRecord
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.runs import PublishedAdapter, Runs
@@ -58,11 +59,12 @@ class Publishing:
         """With a name that no other adapter has."""
         return free_candidate(candidate, await self._registry.view())
 
-    async def make_artifact(self, candidate: Candidate, fence: Fence | None = None) -> None:
+    async def make_artifact(self, candidate: Candidate, holder: JobRecord | None = None) -> None:
         """Replicas can load it by its id; nobody else knows of it yet.
 
         Raises LeaseLost when a run makes it that was taken over.
         """
+        fence = Fence(holder.job_id, holder.token) if holder else None
         await asyncio.to_thread(self._make_artifact, candidate, fence)
 
     async def discard(self, candidate: Candidate) -> None:
@@ -80,12 +82,15 @@ class Publishing:
         *,
         note: str = "",
         tags: tuple[str, ...] = (),
-        fence: Fence | None = None,
+        holder: JobRecord | None = None,
     ) -> AdapterRecord:
-        """Raises Conflict when another adapter of the model has the name, and LeaseLost."""
+        """Raises Conflict when another adapter of the model has the name.
+
+        With the holder of a run: LeaseLost, and nothing is published, when it was taken over.
+        """
         view = await self._registry.view()
         check_name_is_free(candidate, view)
-        await self.make_artifact(candidate, fence)
+        await self.make_artifact(candidate, holder)
         adapter_id, checkpoint = candidate.adapter_id, candidate.checkpoint
         known = view.adapters.get(adapter_id)
         if known is None or known.better_than_base != better:
@@ -99,7 +104,7 @@ class Publishing:
                 created_at=known.created_at if known else time.time(),
                 better_than_base=better,
             )
-            await self._registry.put_adapter(known)
+            await self._registry.put_adapter(known, holder)
         await self._runs.add_adapter(
             PublishedAdapter(
                 adapter_id=adapter_id,

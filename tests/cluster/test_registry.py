@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.cluster.errors import NotFound
+from services.cluster.errors import LeaseLost, NotFound
+from services.cluster.jobs.queue import JobQueue
+from services.cluster.jobs.records import JobKind
 from services.cluster.records import AdapterRecord, DeploymentRecord, ReplicaPhase, ReplicaRecord
 from services.cluster.registry import SEEN_SECONDS, Registry
 from services.cluster.registry_cache import Heartbeat, RegistryCache
@@ -181,3 +183,21 @@ class RepeatingStore(Store):
     async def run(self, source: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
         await super().run(source, keys, args)
         return await super().run(source, keys, args)
+
+
+async def test_a_holder_that_lost_its_job_publishes_no_adapter(store: Store) -> None:
+    registry, jobs = Registry(store), JobQueue(store)
+    await jobs.enqueue(JobKind.RUN, {})
+    lost = await jobs.claim(JobKind.RUN, "w1")
+    assert lost is not None
+    adapter = AdapterRecord(adapter_id="a1", model="m", name="mine", rank=8, created_at=1.0)
+    await registry.put_adapter(adapter, lost)
+    await jobs.give_back(lost, "stopped")
+    taken = await jobs.claim(JobKind.RUN, "w2")
+    assert taken is not None
+    late = adapter.model_copy(update={"better_than_base": True})
+    with pytest.raises(LeaseLost):
+        await registry.put_adapter(late, lost)
+    assert (await registry.view()).adapters["a1"] == adapter
+    await registry.put_adapter(late, taken)
+    assert (await registry.view()).adapters["a1"] == late

@@ -24,6 +24,7 @@ from services.cluster.devices.assignments import Devices
 from services.cluster.devices.fingerprint import fingerprints
 from services.cluster.devices.rooms import Rooms
 from services.cluster.errors import BadRequest, HearthError, Unavailable
+from services.cluster.jobs.queue import JobQueue
 from services.cluster.membership import membership
 from services.cluster.pb.v1 import artifacts_pb2_grpc, inference_pb2_grpc
 from services.cluster.registry import Registry
@@ -38,6 +39,7 @@ from services.inference.agent.device_reports import DeviceReports
 from services.inference.agent.phase_writer import PhaseWriter
 from services.inference.agent.quarantines import Quarantines, clear_predecessor
 from services.inference.agent.restarts import CANNOT_WORK
+from services.inference.agent.run_yields import RunYields
 from services.inference.agent.servicer import InferenceServicer
 from services.inference.agent.supervisor import Supervisor
 from services.inference.settings import InferenceSettings
@@ -101,6 +103,7 @@ class Agent:
                     cache,
                     devices,
                     rooms,
+                    RunYields(devices, JobQueue(store)),
                     phases,
                     settings,
                     self._environment,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from services.cluster.devices.assignments import Devices
 from services.cluster.devices.records import REPLICA_PREFIX, AssignmentRecord, DeviceSnapshot
@@ -28,6 +28,7 @@ from services.inference.agent.reconcile import (
     replica_specs,
 )
 from services.inference.agent.replicas import Replicas
+from services.inference.agent.run_yields import RunYields
 from services.inference.settings import InferenceSettings
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Supervisor:
         cache: RegistryCache,
         devices: Devices,
         rooms: Rooms,
+        run_yields: RunYields,
         phases: PhaseWriter,
         settings: InferenceSettings,
         environment: Mapping[str, str],
@@ -54,6 +56,7 @@ class Supervisor:
         self._cache = cache
         self._devices = devices
         self._rooms = rooms
+        self._run_yields = run_yields
         self._phases = phases
         self._settings = settings
         self._environment = environment
@@ -112,7 +115,8 @@ class Supervisor:
             self._due.set()
         for spec, assignment in steps.start:
             await self._start(spec, assignment, own)
-        waits = makers | await self._place(steps.place)
+        yielding = {d.deployment_id for d in view.deployments.values() if d.yields_to_runs}
+        waits = makers | await self._place(steps.place, yielding)
         await self._replicas.beat()
         if self._phases.leads(self._cache.view):
             waits |= agentless(wanted.keys() & assigned.keys(), assigned, self._cache.view)
@@ -178,8 +182,13 @@ class Supervisor:
         environment = replica_environment(self._environment, assignment, kind, self._settings)
         await self._replicas.start(spec, assignment, command, environment)
 
-    async def _place(self, specs: Iterable[ReplicaSpec]) -> dict[str, str]:
-        """Asks for devices; by replica id why there are none, as a sentence."""
+    async def _place(
+        self, specs: Iterable[ReplicaSpec], yielding: Collection[str]
+    ) -> dict[str, str]:
+        """Asks for devices; by replica id why there are none, as a sentence.
+
+        Runs give theirs back for a deployment, unless it is one that yields to them.
+        """
         refusals: dict[str, str] = {}
         kind = "cuda" if await self._devices.has_gpus() else "cpu"
         for spec in specs:
@@ -187,10 +196,16 @@ class Supervisor:
                 absent = f"There is no model {spec.model_name} in the catalogue."
                 refusals[spec.replica_id] = self._absences.get(spec.model_name, absent)
                 continue
+            request = request_for(spec, kind)
             try:
-                await self._devices.assign(request_for(spec, kind))
+                await self._devices.assign(request)
             except (DevicesUnavailable, Overloaded) as refusal:
                 refusals[spec.replica_id] = refusal.message
+                if spec.deployment_id not in yielding and (
+                    asked := await self._run_yields.ask(request)
+                ):
+                    runs = ", ".join(asked)
+                    refusals[spec.replica_id] = f"Waits until {runs} has given devices back."
             else:
                 self._due.set()
         return refusals
