@@ -78,7 +78,7 @@ def only_launcher(data_dir: Path) -> Iterator[None]:
     """Raises Unavailable when another launcher runs on the same data volume."""
     with naming_data_dir(data_dir):
         data_dir.mkdir(parents=True, exist_ok=True)
-        lock = (data_dir / "launcher.lock").open("w")
+        lock = (data_dir / data_volume.LAUNCHER_LOCK).open("w")
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,12 +90,15 @@ def only_launcher(data_dir: Path) -> Iterator[None]:
         yield
 
 
-async def connect(url: str, redis: Child | None) -> Store:
-    """The store, as soon as Redis has read its files. Raises Unavailable."""
+async def connect(url: str, data_dir: Path, redis: Child | None) -> Store:
+    """The store, as soon as Redis has read its files. Raises Unavailable.
+
+    Records of an older Hearth are backed up to the data volume first, and migrated.
+    """
     deadline = time.monotonic() + _REDIS_START_SECONDS
     while True:
         try:
-            return await Store.connect(url)
+            return await Store.connect(url, data_dir=data_dir)
         except StoreUnavailable:
             if redis and redis.num_ended > 0:
                 raise Unavailable(f"Redis does not stay up: {redis.last_words}") from None
@@ -267,7 +270,7 @@ async def run(settings: LocationSettings) -> int:
     try:
         if redis:
             await redis.start()
-        store = await connect(url, redis)
+        store = await connect(url, data_dir, redis)
         terminal.report("redis is up")
         for child in children:
             await child.start()

@@ -58,7 +58,7 @@ class Datascan:
         check_cluster_key(self._settings)
         with only_datascan(self._settings.data_dir):
             forget_drafts(self._settings.data_dir)
-            store = await Store.connect(self._settings.redis_url)
+            store = await Store.connect(self._settings.redis_url, data_dir=self._settings.data_dir)
             try:
                 await self._serve(store)
             finally:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from services.cluster import VERSION
+from services.cluster.devices.assignments import Devices
 from services.cluster.devices.records import AssignmentRecord, AssignmentRequest, DeviceSnapshot
 from services.cluster.devices.room import yielding_replicas
-from services.cluster.errors import BadRequest, Conflict, DevicesUnavailable, Overloaded
+from services.cluster.errors import (
+    BadRequest,
+    Conflict,
+    DevicesUnavailable,
+    Overloaded,
+    StoreUnavailable,
+)
 from services.cluster.jobs.hold import Interrupted
 from services.cluster.jobs.worker import TryAgain
 from services.cluster.runs import RunPhase
@@ -90,6 +98,16 @@ class Attempt:
         hold, devices = self._hold, self._workshop.devices
         host_id = self._workshop.settings.host_id
         hold.tell_state(phase=RunPhase.WAITING_FOR_DEVICES)
+        try:
+            return await self._assigned(devices, host_id)
+        except Interrupted:
+            if self._payload.spec.make_room:
+                with contextlib.suppress(StoreUnavailable):  # then it is forgotten a little later
+                    await self._workshop.rooms.withdraw(self._holder)
+            raise
+
+    async def _assigned(self, devices: Devices, host_id: str) -> AssignmentRecord:
+        hold = self._hold
         while True:
             snapshot = await hold.patiently(lambda: devices.host_snapshot(host_id))
             kind = device_kind(snapshot, host_id)

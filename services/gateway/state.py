@@ -60,7 +60,7 @@ def state_of(connection: HTTPConnection) -> GatewayState:
 @asynccontextmanager
 async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState]:
     """Connects, loads tokens and registry, and only then yields."""
-    store = await Store.connect(settings.redis_url)
+    store = await Store.connect(settings.redis_url, data_dir=settings.data_dir)
     registry = Registry(store)
     identity = Identity(store)
     await identity.ensure_admin()

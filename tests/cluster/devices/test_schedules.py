@@ -200,6 +200,22 @@ class Schedules(RuleBasedStateMachine):
             self.set_job(attempt.run_id, "running", self.num_tokens)
             self.newest[attempt.run_id] = Attempt(attempt.run_id, self.num_tokens)
 
+    @rule(number=NUMBER, gib=GIBS, k=st.sampled_from([1, 2]))
+    def a_run_is_taken_over_and_asks(self, number: int, gib: int, k: int) -> None:
+        """Of those that have devices, while the older attempt's processes are still there."""
+        having = [attempt for attempt in self.newest.values() if attempt.assignment]
+        if not having:
+            return
+        old = having[number % len(having)]
+        self.older.append(old)
+        self.num_tokens += 1
+        self.set_job(old.run_id, "running", self.num_tokens)
+        new = self.newest[old.run_id] = Attempt(old.run_id, self.num_tokens)
+        request = AssignmentRequest(
+            f"run/{new.run_id}", k, gib * GIB, job_id=new.run_id, token=new.token
+        )
+        new.assignment = self.ask(request, None)
+
     @rule(number=NUMBER, gib=GIBS)
     def an_older_attempt_wakes(self, number: int, gib: int) -> None:
         if not self.older:
@@ -340,7 +356,7 @@ def test_whatever_happens_nobody_shares_and_nothing_leaks(
     run_state_machine_as_test(
         Schedules,
         settings=settings(
-            max_examples=25,
+            max_examples=50,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
