@@ -60,7 +60,7 @@ lint: $(ENVIRONMENT) $(GUI_PACKAGES)  ## style of the code
 types: $(ENVIRONMENT) .venv/.proto  ## strict type check
 	@$(BIN)/mypy
 
-faults: setup  ## end-to-end tests that kill processes (slow; not part of `make test`)
+faults: setup  ## tests that kill, pause, fill and corrupt real processes (15 minutes; some need root)
 	@$(BIN)/python -m pytest -m faults
 
 bench: setup  ## measure how soon a closed connection reaches the engine (slow)

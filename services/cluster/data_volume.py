@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from services.cluster import durable_files
 from services.cluster.errors import Unavailable
 from services.cluster.settings import CLUSTER_KEY, ClusterSettings, load
 
@@ -34,11 +35,8 @@ def without_launcher(data_dir: Path) -> Iterator[None]:
 def ensure_cluster_key(data_dir: Path) -> None:
     """Makes the secret that processes show each other, readable by their user only."""
     place = data_dir / CLUSTER_KEY
-    if not place.exists():
-        temporary = place.with_suffix(".tmp")
-        temporary.touch(mode=0o600)
-        temporary.write_text(secrets.token_urlsafe(32) + "\n")
-        temporary.rename(place)
+    if not place.exists() or not place.read_text().strip():
+        durable_files.write(place, secrets.token_urlsafe(32) + "\n", mode=0o600)
 
 
 def prepare(data_dir: Path) -> None:

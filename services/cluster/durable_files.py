@@ -36,9 +36,11 @@ def make_folder(folder: Path) -> None:
     sync(folder.parent)
 
 
-def write(place: Path, text: str) -> None:
+def write(place: Path, text: str, mode: int = 0o644) -> None:
     """Readers see the old file or the new one, and the new one only when it is on disk."""
     temporary = place.with_name(f".{place.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode)
     temporary.write_text(text)
     sync(temporary)
     temporary.rename(place)

@@ -33,7 +33,6 @@ FENCED_WRITES = Counter(
     "Writes refused because their holder's lease was lost, by the record that was to be written.",
     ["record"],
 )
-LEASES_LOST = Counter("hearth_leases_lost", "Writes refused because a newer holder exists.")
 
 # Groups in the form of Prometheus' HTTP service discovery: {"targets": [...], "labels": {...}}.
 Targets: TypeAlias = "Callable[[], list[dict[str, Any]]]"

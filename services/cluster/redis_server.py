@@ -50,6 +50,7 @@ def guard_version(folder: Path, version: tuple[int, ...]) -> None:
     An older Redis comes up empty on a newer one's files without a word. Raises Unavailable.
     """
     mark = folder / "VERSION"
+    own = ".".join(map(str, version))
     if mark.exists() and mark.stat().st_size:  # a power cut may have left it empty
         said = mark.read_text().strip()
         if not re.fullmatch(r"\d+(\.\d+)*", said):
@@ -61,10 +62,12 @@ def guard_version(folder: Path, version: tuple[int, ...]) -> None:
         if version[:2] < written[:2]:
             raise Unavailable(
                 f"The records in {folder} were written by Redis {said}; this"
-                f" is Redis {'.'.join(map(str, version))}, which would not see them."
+                f" is Redis {own}, which would not see them."
                 " Use the same Redis or a newer one."
             )
-    durable_files.write(mark, ".".join(map(str, version)) + "\n")
+        if said == own:
+            return  # a volume that is full must not keep Redis from starting
+    durable_files.write(mark, f"{own}\n")
 
 
 def prepare(data_dir: Path) -> tuple[list[str], str]:

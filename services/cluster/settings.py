@@ -111,11 +111,14 @@ class ClusterSettings(LocationSettings):
     def key(self) -> str:
         """The cluster key, from the environment or from the data volume.
 
-        Raises FileNotFoundError when neither has it: `data_volume` makes it at the first start.
+        Raises FileNotFoundError when neither has one: `data_volume` makes it at the first start.
         """
         if secret := self.cluster_key.get_secret_value():
             return secret
-        return (self.data_dir / CLUSTER_KEY).read_text().strip()
+        key = (self.data_dir / CLUSTER_KEY).read_text().strip()
+        if not key:  # an empty one would equal that of anybody who shows none
+            raise FileNotFoundError(f"{self.data_dir / CLUSTER_KEY} is empty")
+        return key
 
 
 S = TypeVar("S", bound=BaseSettings)

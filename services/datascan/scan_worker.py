@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from services.cluster.artifacts.fences import Fence
 from services.cluster.errors import Conflict, OutOfDisk
 from services.cluster.jobs.hold import Interrupted
 from services.cluster.jobs.records import JobKind, JobRecord
@@ -26,9 +25,7 @@ def scan_worker(place: Workplace, holder: str) -> Worker[ScanHold]:
         job, fences = hold.job, place.artifacts.fences
         try:
             await asyncio.to_thread(fences.raise_to, job.job_id, job.token)
-            result = await hold.unless_interrupted(ScanAttempt(place, hold).run())
-            await asyncio.to_thread(fences.lower, Fence(job.job_id, job.token))
-            return result
+            return await hold.unless_interrupted(ScanAttempt(place, hold).run())
         except Conflict:
             hold.cancel()  # its project was deleted, or it was cancelled just now
             raise Interrupted from None

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from services.cluster.artifacts.fences import Fence
 from services.cluster.jobs.queue import JobQueue
 from services.cluster.jobs.records import JobKind, JobRecord
 from services.cluster.jobs.worker import Worker
@@ -25,9 +24,7 @@ def run_worker(queue: JobQueue, workshop: Workshop, holder: str) -> Worker[RunHo
         job, fences = hold.job, workshop.fences
         try:
             await asyncio.to_thread(fences.raise_to, job.job_id, job.token)
-            result = await Attempt(hold, workshop).run()
-            await asyncio.to_thread(fences.lower, Fence(job.job_id, job.token))
-            return result
+            return await Attempt(hold, workshop).run()
         finally:
             hold.tell_state(phase=None, device_ids=())
 

@@ -20,7 +20,9 @@ from services.cluster.settings import own_redis_url
 from services.cluster.store.connection import Store
 
 _NUM_ENQUEUERS = 4
-_NUM_KEPT_ARTIFACTS = 100  # the volume is small
+# The volume is small: at most 800 jobs a second, and so many artifacts.
+_PAUSE_SECONDS = 0.005
+_NUM_KEPT_ARTIFACTS = 100
 
 
 class Log:
@@ -35,6 +37,7 @@ async def enqueue(queue: JobQueue, log: Log) -> None:
     while True:
         job = await queue.enqueue(JobKind.SCAN, {"text": "x" * 200})
         log.acknowledged("job", job.job_id)
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def publish(store: ArtifactStore, log: Log, number: int) -> None:

@@ -38,7 +38,7 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 DATASET = ArtifactKind.DATASET
-_VOLUME_MIB = 96
+_VOLUME_MIB = 128
 _NUM_CUTS = 5
 _START_SECONDS = 60.0
 _LOAD_SECONDS = 1.3  # between two cuts; no multiple of the second that everysec waits
@@ -79,11 +79,11 @@ def redis_on(
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     command, url = redis_server.prepare(data_dir)
     command[command.index("--appendfsync") + 1] = policy
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         try:
             yield process, url
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with the child that rewrites a long file
 
 
 @contextmanager

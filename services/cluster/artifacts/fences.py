@@ -19,7 +19,7 @@ from services.cluster.artifacts.disk_space import telling_full_disk
 from services.cluster.artifacts.locks import WAIT_SECONDS, locked
 from services.cluster.artifacts.manifest import check_id
 from services.cluster.errors import LeaseLost
-from services.cluster.metrics import LEASES_LOST
+from services.cluster.metrics import FENCED_WRITES
 
 FENCES = "fences"
 
@@ -75,11 +75,6 @@ class Fences:
         """The file of each fence."""
         return [p for p in sorted(self._folder.glob("*")) if not p.name.startswith(".")]
 
-    def lower(self, fence: Fence) -> None:
-        """What an attempt does when it has left all that it was to leave. Raises LeaseLost."""
-        with self.held(fence):
-            self._place(fence.name).unlink()
-
     def delete(self, name: str) -> None:
         """Whoever holds a token of it can publish nothing from now on."""
         place = self._place(name)
@@ -97,7 +92,7 @@ def _token(place: Path) -> int:
 
 
 def _lost(name: str) -> LeaseLost:
-    LEASES_LOST.inc()
+    FENCED_WRITES.labels("artifact").inc()
     return LeaseLost(
         f"Another attempt has taken over {name}; this one publishes nothing and must stop its work."
     )

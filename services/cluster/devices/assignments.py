@@ -27,7 +27,7 @@ from services.cluster.devices.records import (
     DeviceSnapshot,
 )
 from services.cluster.errors import BadRequest, DevicesUnavailable, LeaseLost, Overloaded
-from services.cluster.metrics import LEASES_LOST
+from services.cluster.metrics import FENCED_WRITES
 from services.cluster.records import readable
 from services.cluster.store.connection import Store
 from services.cluster.store.keys import Keys
@@ -278,7 +278,7 @@ def _record(
 
 
 def _lost(holder: str, job_id: str) -> LeaseLost:
-    LEASES_LOST.inc()
+    FENCED_WRITES.labels("device").inc()
     if job_id:
         return LeaseLost(
             f"Job {job_id} does not run under the token that {holder} shows; nothing was written."

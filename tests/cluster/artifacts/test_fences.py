@@ -161,33 +161,6 @@ def test_a_killed_holder_lets_go_of_the_lock_at_once(tmp_path: Path) -> None:
     assert (store.path(DATASET, "d1") / "a").read_text() == "second"
 
 
-def test_a_fence_is_lowered_by_its_holder_alone(tmp_path: Path) -> None:
-    fences = Fences(tmp_path)
-    fences.raise_to("job-1", 1)
-    fences.raise_to("job-1", 2)
-    with pytest.raises(LeaseLost):
-        fences.lower(Fence("job-1", 1))
-    with fences.held(Fence("job-1", 2)):
-        pass
-    fences.lower(Fence("job-1", 2))
-    with pytest.raises(LeaseLost), fences.held(Fence("job-1", 2)):
-        pass
-
-
-def test_a_fence_that_was_lowered_lets_older_holders_publish_nothing(tmp_path: Path) -> None:
-    store = ArtifactStore(tmp_path)
-    store.fences.raise_to("job-1", 1)
-    store.fences.raise_to("job-1", 2)
-    with pytest.raises(LeaseLost):
-        store.fences.lower(Fence("job-1", 1))
-    store.fences.lower(Fence("job-1", 2))
-    for token in (1, 2):
-        with pytest.raises(LeaseLost):
-            publish(store, "late", Fence("job-1", token))
-    store.fences.raise_to("job-1", 3)
-    publish(store, "next", Fence("job-1", 3))
-
-
 def test_whoever_waited_for_a_fence_sees_the_newest_token(tmp_path: Path) -> None:
     """The file that was waited for is another one by then: each token is written to a new file."""
     store = ArtifactStore(tmp_path)
