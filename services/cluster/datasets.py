@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.cluster import project_scripts as scripts
-from services.cluster.errors import Conflict, LeaseLost, NotFound
+from services.cluster.errors import LeaseLost, NotFound
 from services.cluster.jobs.records import JobRecord
 from services.cluster.project_records import DatasetRecord, SourceCounts
 from services.cluster.store.connection import Store
 from services.cluster.store.keys import Keys
+
+
+class NotWanted(Exception):
+    """What a dataset was made for is gone; nothing was recorded."""
 
 
 class Datasets:
@@ -23,7 +27,7 @@ class Datasets:
     ) -> None:
         """Puts the dataset of a scan's attempt in force, with what the scan saw of each source.
 
-        Raises LeaseLost when another attempt runs, and Conflict when the scan was cancelled.
+        Raises LeaseLost when another attempt runs, and NotWanted when the scan was cancelled.
         """
         flat = [part for pair in counts.items() for part in (pair[0], pair[1].model_dump_json())]
         answer = await self._store.run(
@@ -41,7 +45,7 @@ class Datasets:
         if answer == 0:
             raise LeaseLost(f"{job.holder} lost scan {job.job_id}; it must stop its work.")
         if answer == scripts.GONE:
-            raise Conflict(f"Scan {job.job_id} was cancelled, or its project was deleted.")
+            raise NotWanted(f"Scan {job.job_id} was cancelled, or its project was deleted.")
 
     async def get(self, dataset_id: str) -> DatasetRecord:
         """Raises NotFound."""

@@ -69,7 +69,7 @@ class ScanAttempt:
     async def run(self) -> dict[str, Any]:
         """The job's result, after the dataset was put in force.
 
-        Raises LeaseLost, Interrupted and Conflict when the attempt may not publish,
+        Raises LeaseLost, Interrupted and NotWanted when the attempt may not publish,
         EngineUnavailable when another attempt may succeed. Waits while Redis is away.
         """
         inputs = await self._inputs()

@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from services.cluster.errors import Conflict, OutOfDisk
+from services.cluster.datasets import NotWanted
+from services.cluster.errors import OutOfDisk
 from services.cluster.jobs.hold import Interrupted
 from services.cluster.jobs.records import JobKind, JobRecord
 from services.cluster.jobs.worker import Worker
@@ -26,7 +27,7 @@ def scan_worker(place: Workplace, holder: str) -> Worker[ScanHold]:
         try:
             await asyncio.to_thread(fences.raise_to, job.job_id, job.token)
             return await hold.unless_interrupted(ScanAttempt(place, hold).run())
-        except Conflict:
+        except NotWanted:
             hold.cancel()  # its project was deleted, or it was cancelled just now
             raise Interrupted from None
         except sqlite3.OperationalError as error:

@@ -92,18 +92,28 @@ class Scans:
                 return job
         raise NotFound(f"There is no scan {scan_id}.")
 
+    async def known(self, scan_ids: Sequence[str]) -> list[JobRecord]:
+        """Those that were not forgotten."""
+        jobs = []
+        for scan_id in scan_ids:
+            with contextlib.suppress(NotFound):
+                jobs.append(await self.get(scan_id))
+        return jobs
+
     async def cancel(self, scan_id: str) -> JobRecord:
         """Raises NotFound, and Conflict when it has ended."""
         await self.get(scan_id)
         return await self._jobs.cancel(scan_id)
 
     async def cancel_if_open(self, scan_id: str) -> None:
-        with contextlib.suppress(Conflict):
+        with contextlib.suppress(Conflict, NotFound):  # the oldest ended ones are forgotten
             await self._jobs.cancel(scan_id)
 
     async def _open(self, scan_id: str) -> JobRecord | None:
-        job = await self.get(scan_id) if scan_id else None
-        return job if job and job.status not in TERMINAL else None
+        with contextlib.suppress(NotFound):
+            job = await self.get(scan_id)
+            return job if job.status not in TERMINAL else None
+        return None
 
 
 class ScanSchedule:

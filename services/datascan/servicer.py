@@ -148,7 +148,7 @@ class DatascanServicer(rpc.DatascanServicer):
         start, size = page_start(request.page_token), page_size(request.page_size)
         await self._projects.get(request.project_id)
         found = await self._projects.scan_ids(request.project_id, start, size + 1)
-        jobs = [await self._scans.get(scan_id) for scan_id in found[:size]]
+        jobs = await self._scans.known(found[:size])
         return pb.ListScansResponse(
             scans=[await self._views.message(job) for job in jobs],
             next_page_token=next_token(start, size, len(found)),

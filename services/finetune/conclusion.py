@@ -56,6 +56,7 @@ class Conclusion:
             better = is_better(evaluation.verdict, evaluation.loss_difference)
         published = is_to_publish(self._payload.spec.publish_policy, better)
         await self._hold.confirm()
+        self._hold.check()
         if published:
             await self._publish(candidate, better)
         else:
@@ -67,7 +68,7 @@ class Conclusion:
         }
 
     async def _discard(self, candidate: Candidate) -> None:
-        await self._hold.patiently(lambda: self._publishing.discard(candidate))
+        await self._hold.patiently(lambda: self._publishing.discard(candidate, self._hold.job))
 
     async def _publish(self, candidate: Candidate, better: bool | None) -> None:
         hold = self._hold

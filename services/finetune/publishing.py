@@ -67,13 +67,14 @@ class Publishing:
         fence = Fence(holder.job_id, holder.token) if holder else None
         await asyncio.to_thread(self._make_artifact, candidate, fence)
 
-    async def discard(self, candidate: Candidate) -> None:
-        """Takes away the artifact of one that was not published."""
+    async def discard(self, candidate: Candidate, holder: JobRecord) -> None:
+        """Takes away the artifact of one that its run did not publish.
+
+        Raises LeaseLost, and leaves it, when the run was taken over: it may be the other's now.
+        """
         if candidate.adapter_id not in (await self._registry.view()).adapters:
-            with contextlib.suppress(NotFound):
-                await asyncio.to_thread(
-                    self._artifacts.delete, ArtifactKind.ADAPTER, candidate.adapter_id
-                )
+            fence = Fence(holder.job_id, holder.token)
+            await asyncio.to_thread(self._discard, candidate.adapter_id, fence)
 
     async def publish(
         self,
@@ -131,6 +132,10 @@ class Publishing:
             with contextlib.suppress(NotFound):  # deleted meanwhile
                 await self._registry.change_deployment(deployment_id, add)
         return wanting
+
+    def _discard(self, adapter_id: str, fence: Fence) -> None:
+        with self._artifacts.fences.held(fence), contextlib.suppress(NotFound):
+            self._artifacts.delete(ArtifactKind.ADAPTER, adapter_id)
 
     def _make_artifact(self, candidate: Candidate, fence: Fence | None) -> None:
         checkpoint = candidate.checkpoint

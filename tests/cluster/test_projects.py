@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.cluster.datasets import Datasets
+from services.cluster.datasets import Datasets, NotWanted
 from services.cluster.errors import Conflict, LeaseLost, NotFound
 from services.cluster.jobs.queue import JobQueue
 from services.cluster.jobs.records import JobKind, JobRecord
@@ -231,7 +231,7 @@ async def test_a_lost_or_cancelled_scan_puts_no_dataset_in_force(store: Store) -
     with pytest.raises(LeaseLost):
         await datasets.record(lost, dataset(), {})
     await jobs.cancel(taken.job_id)
-    with pytest.raises(Conflict, match="cancelled"):
+    with pytest.raises(NotWanted, match="cancelled"):
         await datasets.record(taken, dataset(), {})
     assert await datasets.ids("p1") == []
 

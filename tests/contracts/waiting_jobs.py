@@ -97,3 +97,13 @@ class WaitingJobsContract(JobQueueContract):
         await queue.succeed(await self.claimed(queue), {})
         assert await queue.claim(RUN, "w1") is None
         assert (await queue.get(run.job_id)).status is JobStatus.CANCELLED
+
+    async def test_a_job_that_waits_for_another_may_begin_later_still(
+        self, queue: JobQueue
+    ) -> None:
+        scan = await queue.enqueue(SCAN, {})
+        run = await queue.enqueue(RUN, {}, depends_on=[scan.job_id], delay_seconds=3600)
+        await queue.succeed(await self.claimed(queue), {})
+        assert await queue.claim(RUN, "w1") is None
+        await self.pass_pause(run)
+        assert await queue.claim(RUN, "w1") is not None

@@ -301,3 +301,20 @@ async def test_the_same_key_is_the_same_upload(scanning: Scanning) -> None:
         )
     stored = scanning.place.artifacts.manifests(ArtifactKind.SOURCE)
     assert [manifest.artifact_id for manifest in stored] == [first.artifact_id]
+
+
+async def test_a_project_whose_last_scan_was_forgotten_is_scanned_again(
+    scanning: Scanning,
+) -> None:
+    project_id = await scanning.project()
+    await scanning.uploads.take(upload(project_id, "a.py", program(1).encode()))
+    first = await scanning.scan(project_id)
+    async with scanning.working():
+        await scanning.ended(first.job_id)
+    await scanning.place.jobs.forget(first.job_id)
+    await scanning.uploads.take(upload(project_id, "b.py", program(2).encode()))
+    await ScanSchedule(scanning.scans, scanning.place.projects).look()
+    (scan_id,) = await scanning.place.projects.scan_ids(project_id)
+    await scanning.scans.cancel_if_open(first.job_id)
+    async with scanning.working():
+        assert (await scanning.ended(scan_id)).status is JobStatus.SUCCEEDED

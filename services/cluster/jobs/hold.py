@@ -33,7 +33,10 @@ class Interrupted(Exception):
 
 
 class Hold:
-    """`interrupted` is set when the work should end: one of the four reasons is then true."""
+    """`interrupted` is set when the work should end: one of the four reasons is then true.
+
+    Or there is a `fault`, for which the hold could not be kept.
+    """
 
     def __init__(self, queue: JobQueue, job: JobRecord) -> None:
         self.job = job
@@ -45,6 +48,7 @@ class Hold:
         self.yielding = False
         self.interrupted = asyncio.Event()
         self._queue = queue
+        self.fault: Exception | None = None
         self._confirmed_at = time.monotonic()
         self._due = asyncio.Event()
         self._told: tuple[JobProgress | None, Mapping[str, Any] | None] = (job.progress, job.resume)
@@ -74,7 +78,7 @@ class Hold:
 
     async def confirm(self) -> None:
         """Returns when the lease was just renewed. Raises LeaseLost."""
-        await self.patiently(self._beat)
+        await self.patiently(self.renew)
 
     async def ensure(self) -> None:
         """Confirms only what may have lapsed, so it costs nothing as a rule. Raises LeaseLost."""
@@ -108,7 +112,12 @@ class Hold:
             await end(task)
 
     def check(self) -> None:
-        """Raises Interrupted when the work is to end, LeaseLost when it is another's."""
+        """Raises Interrupted when the work is to end, LeaseLost when it is another's.
+
+        Raises the fault with which `keep` has ended, if it has.
+        """
+        if self.fault:
+            raise self.fault
         if self.lost:
             raise LeaseLost(f"Job {self.job.job_id} was taken over.")
         if self.interrupted.is_set():
@@ -119,13 +128,17 @@ class Hold:
         following = asyncio.create_task(self._follow(), name=f"follow {self.job.job_id}")
         try:
             await self._keep()
+        except Exception as error:  # else the work would go on without a lease
+            log.exception("the hold of a job failed")
+            self.fault = error
+            self.interrupted.set()
         finally:
             await end(following)
 
     async def write(self) -> None:
         """What has changed since it was last told. Raises LeaseLost."""
         if (self.progress, self.resume) != self._told:
-            await self._beat()
+            await self.renew()
 
     async def _keep(self) -> None:
         beat_seconds = self._queue.lease_seconds / _BEATS_IN_A_LEASE
@@ -136,7 +149,7 @@ class Hold:
             self._due.clear()
             try:
                 if asked or time.monotonic() - self._confirmed_at >= beat_seconds:
-                    await self._beat()
+                    await self.renew()
                 await self.write()
             except StoreUnavailable:
                 continue
@@ -156,7 +169,8 @@ class Hold:
             if self.job.job_id in whose:
                 self.look()
 
-    async def _beat(self) -> None:
+    async def renew(self) -> None:
+        """Raises LeaseLost and StoreUnavailable."""
         progress, resume = news = (self.progress, self.resume)
         told_progress, told_resume = self._told
         signal = await self.noting_loss(

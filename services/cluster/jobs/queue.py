@@ -7,6 +7,7 @@ heartbeat, its late writes refused by a fencing token, and its last word handed 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -153,11 +154,12 @@ class JobQueue:
         return _parse(_pairs(answer))
 
     async def _reopen(self, job_id: str) -> None:
-        job = await self.get(job_id)
-        if job.window:
-            opens_at, closes_at = opening(job.window, await self._store.time())
-            arguments = [job_id, job.kind, repr(opens_at), repr(closes_at)]
-            await self._store.run(scripts.REOPEN, [], arguments)
+        with contextlib.suppress(NotFound):  # ended and forgotten since
+            job = await self.get(job_id)
+            if job.window:
+                opens_at, closes_at = opening(job.window, await self._store.time())
+                arguments = [job_id, job.kind, repr(opens_at), repr(closes_at)]
+                await self._store.run(scripts.REOPEN, [], arguments)
 
     async def wait(
         self, kind: JobKind, after: str, timeout_seconds: float

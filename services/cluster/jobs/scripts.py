@@ -3,7 +3,7 @@
 Every script takes Redis TIME, and one that a holder calls checks its fencing token first. Keys are
 built from ids inside the scripts, so Hearth needs one Redis, not a Redis Cluster (docs/adr/0002).
 The client sends a script again when its answer is late, so each answers its own repetition as it
-answered the first time.
+answered the first time; when another has taken the job or deleted it since, as a loss of the lease.
 
 Redis that has reached its maxmemory refuses a script whose first write takes memory, and lets one
 go on whose first write frees some (redis.io, "Scripting with Lua"). So ENQUEUE is refused then, and
@@ -39,6 +39,7 @@ local RUNNING, HISTORY = '{_of(Keys.JOB_RUNNING)}', '{_of(Keys.JOB_HISTORY)}'
 local ENDED, EVENTS = '{_of(Keys.JOB_ENDED)}', '{_of(Keys.JOB_EVENTS)}'
 local WAKE, CLAIMS = '{_of(Keys.JOB_WAKE)}', '{_of(Keys.JOB_CLAIMS)}'
 local DEPENDENTS = '{_of(Keys.JOB_DEPENDENTS)}'
+local PROJECT_SCANS = '{_of(Keys.PROJECT_SCANS)}'
 local RUN_STATE, RUN_ADAPTERS = '{_of(Keys.RUN_STATE)}', '{_of(Keys.RUN_ADAPTERS)}'
 local EVALUATION = '{_of(Keys.EVALUATION)}'
 local NUMBER, TOKENS = '{Keys.JOB_NUMBER}', '{Keys.LEASE_TOKENS}'
@@ -66,7 +67,8 @@ local function settle(id, kind, at)
   else queue(id, kind, job[2], job[3]) end
 end
 local function forget(id, kind)
-  local job = get(id, 'idempotency')
+  local job = get(id, 'idempotency', 'project_id')
+  if kind == 'scan' and job[2] then redis.call('ZREM', PROJECT_SCANS .. job[2], id) end
   if job[1] and job[1] ~= '' then redis.call('HDEL', IDEMPOTENCY, job[1]) end
   if kind == 'run' then
     local state = redis.call('GET', RUN_STATE .. id)
@@ -96,7 +98,7 @@ local function tell_dependents(id, status)
           'It was to begin after ' .. id .. ', which has ' ..
           (status == 'failed' and 'failed' or 'been cancelled') .. '.')
       elseif redis.call('HINCRBY', JOB .. other, 'num_awaited', -1) == 0 then
-        settle(other, job[2], 0)
+        settle(other, job[2], tonumber(get(other, 'not_before')[1]))
       end
     end
   end
@@ -156,7 +158,8 @@ end
 if idempotency ~= '' then redis.call('HSET', IDEMPOTENCY, idempotency, id) end
 local number = redis.call('INCR', NUMBER)
 set(id, 'status', 'queued', 'created_at', stamp, 'number', number, 'attempt', 0,
-  'idempotency', idempotency, 'num_awaited', #awaited, unpack(ARGV, 6))
+  'idempotency', idempotency, 'num_awaited', #awaited, 'not_before', seconds(now + ARGV[4]),
+  unpack(ARGV, 6))
 redis.call('ZADD', HISTORY .. kind, number, id)
 event(id, 'queued')
 if unmet ~= '' then
@@ -285,8 +288,8 @@ CANCEL = (
 local id, kind = ARGV[1], ARGV[2]
 local job = get(id, 'status', 'cancel_requested', 'cancelled_by')
 if job[1] == 'queued' then
-  set(id, 'cancelled_by', ARGV[3])
   finish(id, kind, 'cancelled', 'error', '')
+  set(id, 'cancelled_by', ARGV[3])
   return 1
 end
 if job[1] ~= 'running' then return job[3] == ARGV[3] and 1 or 0 end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Generic, TypeVar
@@ -76,19 +77,22 @@ class Worker(Generic[H]):
         mark = "0-0"
         while not self._stopping:
             try:
-                job = await self._queue.claim(self._kind, self._holder, self._max_running)
-                if job is None:
+                if not await self._to_its_end(self._next()):
                     mark, _ = await self._queue.wait(self._kind, mark, _WAIT_SECONDS)
-                    continue
             except StoreUnavailable:
                 await asyncio.sleep(_AWAY_SECONDS)
-                continue
-            await self._to_its_end(self._work(job))
 
-    async def _to_its_end(self, work: Coroutine[None, None, None]) -> None:
+    async def _next(self) -> bool:
+        """False when there is no job to claim."""
+        job = await self._queue.claim(self._kind, self._holder, self._max_running)
+        if job:
+            await self._work(job)
+        return job is not None
+
+    async def _to_its_end(self, work: Coroutine[None, None, bool]) -> bool:
         task = asyncio.create_task(work)
         try:
-            await asyncio.shield(task)
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
             self.stop()
             while not task.done():
@@ -106,29 +110,44 @@ class Worker(Generic[H]):
         log.info("job claimed", extra={"kind": job.kind, "attempt": job.attempt})
         try:
             self._hold = hold = await self._hold_of(job)
-        except StoreUnavailable:
-            return  # its lease ends, and it is queued again
-        if self._stopping:
-            hold.stop()
-        keeping = asyncio.create_task(hold.keep(), name=f"hold {job.job_id}")
-        try:
-            settle = await self._outcome(hold)
-            await end(keeping)
-            if not hold.lost:
-                await hold.patiently(hold.write)
-                await hold.patiently(settle)
-        except (LeaseLost, StoreUnavailable) as error:
+            if self._stopping:
+                hold.stop()
+            await self._carry(hold)
+        except (LeaseLost, StoreUnavailable) as error:  # its lease ends, and it is queued again
             log.warning("job is left to others", extra={"reason": error.message})
+        except Exception as error:  # the boundary of a job
+            log.exception("job failed by a fault")
+            with contextlib.suppress(LeaseLost, StoreUnavailable):
+                await self._failure(job, error)()
         finally:
-            await end(keeping)
             self._hold = None
             job_id_var.set("")
+
+    async def _carry(self, hold: H) -> None:
+        keeping = asyncio.create_task(hold.keep(), name=f"hold {hold.job.job_id}")
+        try:
+            settle = self._interruption(hold) if hold.stopping else await self._outcome(hold)
+        finally:
+            await end(keeping)
+        while not hold.lost:
+            try:
+                with contextlib.suppress(StoreUnavailable):  # a full Redis takes the end only
+                    await hold.write()
+                await settle()
+                return
+            except StoreUnavailable:
+                if hold.stopping:
+                    raise
+                with contextlib.suppress(StoreUnavailable):
+                    await hold.renew()
+                await asyncio.sleep(_AWAY_SECONDS)
 
     async def _outcome(self, hold: H) -> Settle:
         """What is to be written of the job. Raises LeaseLost and StoreUnavailable."""
         queue, job = self._queue, hold.job
         try:
             result = await self._do(hold)
+            json.dumps(result)
         except Interrupted:
             return self._interruption(hold)
         except (LeaseLost, StoreUnavailable):
@@ -137,20 +156,25 @@ class Worker(Generic[H]):
             return self._repeat(job, str(error))
         except (Unavailable, Overloaded, DeadlineExceeded) as error:
             return self._repeat(job, error.message)
-        except Exception as error:  # the boundary of a job
-            failure = explained(error)
-            faulty = isinstance(failure, Internal)
-            log.error(
-                "job failed", exc_info=error if faulty else None, extra={"reason": failure.message}
-            )
-            return lambda: queue.fail(job, failure.message)
-        log.info("job succeeded", extra=dict(result))
+        except HearthError as error:
+            return self._failure(job, error)
+        except Exception as error:  # the boundary of a job's work
+            log.exception("job failed by a fault")
+            return self._failure(job, error)
+        log.info("job's work is done", extra={"result": result})
         return lambda: queue.succeed(job, result)
+
+    def _failure(self, job: JobRecord, error: Exception) -> Settle:
+        failure = explained(error)
+        log.error("job failed", extra={"reason": failure.message})
+        return lambda: self._queue.fail(job, failure.message)
 
     def _interruption(self, hold: H) -> Settle:
         queue, job = self._queue, hold.job
         if hold.lost:
             raise LeaseLost(f"Job {job.job_id} was taken over.")
+        if hold.fault:
+            return self._failure(job, hold.fault)
         if hold.cancelled:
             return lambda: queue.confirm_cancelled(job)
         why, pause = (_STOPPED, 0.0) if hold.stopping else (_YIELDED, self._yield_seconds)

@@ -11,6 +11,8 @@ from services.cluster.errors import StoreUnavailable
 from services.cluster.jobs import scripts
 from services.cluster.jobs.queue import JobQueue
 from services.cluster.jobs.records import JobKind, JobStatus
+from services.cluster.project_records import ProjectRecord
+from services.cluster.projects import Projects
 from services.cluster.store.connection import Store
 
 SCAN = JobKind.SCAN
@@ -121,3 +123,17 @@ async def test_no_more_than_so_many_ended_jobs_are_kept(
     assert len(keys) == 3
     assert len(await store.redis.keys("hearth:job-events:*")) == 3
     assert await store.redis.hlen("hearth:job-idempotency") == 3
+
+
+async def test_a_scan_that_is_forgotten_leaves_its_project(store: Store) -> None:
+    queue, projects = JobQueue(store), Projects(store)
+    project = ProjectRecord(project_id="p", team_id="t", name="p", created_at=1, updated_at=1)
+    await projects.create(project)
+    job = await queue.enqueue(SCAN, {}, project_id="p")
+    assert await projects.record_scan("p", "", job.job_id)
+    assert await projects.scan_ids("p") == [job.job_id]
+    claimed = await queue.claim(SCAN, "w1")
+    assert claimed is not None
+    await queue.succeed(claimed, {})
+    await queue.forget(job.job_id)
+    assert await projects.scan_ids("p") == []

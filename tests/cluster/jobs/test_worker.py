@@ -173,3 +173,65 @@ async def test_a_hold_that_was_not_confirmed_for_a_lease_guards_nothing(store: S
         hold.guard()
     await hold.confirm()
     hold.guard()
+
+
+@pytest.mark.parametrize("result", [{"name": "taken by the log"}, {"not JSON": object()}])
+async def test_no_result_ends_the_worker(store: Store, result: Mapping[str, Any]) -> None:
+    queue = JobQueue(store)
+    jobs = [await queue.enqueue(SCAN, {"n": n}) for n in range(2)]
+
+    async def work(hold: Hold) -> Mapping[str, Any]:
+        return result if hold.job.payload["n"] == 0 else {}
+
+    async with working(queue, work):
+        first, second = [
+            await until(queue, job.job_id, lambda job: job.status in TERMINAL) for job in jobs
+        ]
+    expected = JobStatus.SUCCEEDED if "name" in result else JobStatus.FAILED
+    assert (first.status, second.status) == (expected, JobStatus.SUCCEEDED)
+
+
+async def test_a_hold_that_cannot_be_made_or_kept_fails_the_job(store: Store) -> None:
+    queue = JobQueue(store)
+    jobs = [await queue.enqueue(SCAN, {"n": n}) for n in range(3)]
+
+    class Faulty(Hold):
+        async def write(self) -> None:
+            if self.job.payload["n"] == 1:
+                raise ZeroDivisionError
+
+    async def hold_of(job: JobRecord) -> Hold:
+        if job.payload["n"] == 0:
+            raise ValueError("no hold")
+        return Faulty(queue, job)
+
+    async def work(hold: Hold) -> Mapping[str, Any]:
+        return await forever(hold) if hold.job.payload["n"] == 1 else {}
+
+    worker = Worker(queue, SCAN, hold_of, work, "w1")
+    task = asyncio.create_task(worker.run())
+    ended = [await until(queue, job.job_id, lambda job: job.status in TERMINAL) for job in jobs]
+    await end(task)
+    assert [job.status for job in ended] == ["failed", "failed", "succeeded"]
+    assert "ValueError" in ended[0].error
+    assert "ZeroDivisionError" in ended[1].error
+
+
+async def test_a_full_redis_takes_the_end_of_a_job(store: Store) -> None:
+    queue = JobQueue(store)
+    job = await queue.enqueue(SCAN, {})
+    is_full = asyncio.Event()
+
+    async def work(hold: Hold) -> Mapping[str, Any]:
+        await is_full.wait()
+        return {"n": 1}
+
+    try:
+        async with working(queue, work):
+            await until(queue, job.job_id, lambda job: job.status is JobStatus.RUNNING)
+            await store.redis.config_set("maxmemory", 1)
+            is_full.set()
+            ended = await until(queue, job.job_id, lambda job: job.status in TERMINAL)
+    finally:
+        await store.redis.config_set("maxmemory", 0)
+    assert (ended.status, ended.result) == (JobStatus.SUCCEEDED, {"n": 1})
