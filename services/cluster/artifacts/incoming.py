@@ -1,6 +1,6 @@
 """An artifact on its way here: what arrived of it is kept until the rest has come.
 
-    ROOT/incoming/KIND-ID-DIGEST/lock     held by who receives it
+    ROOT/incoming/KIND-ID-DIGEST/         locked by who receives it
     ROOT/incoming/KIND-ID-DIGEST/parts/   files of which bytes are missing
     ROOT/incoming/KIND-ID-DIGEST/files/   whole ones; this folder becomes the artifact
 
@@ -22,6 +22,7 @@ from services.cluster import durable_files
 from services.cluster.artifacts.disk_space import telling_full_disk
 from services.cluster.artifacts.locks import locked
 from services.cluster.artifacts.manifest import (
+    MANIFEST,
     ArtifactKind,
     Manifest,
     ManifestFile,
@@ -29,7 +30,7 @@ from services.cluster.artifacts.manifest import (
     safe_path,
 )
 from services.cluster.artifacts.store import ArtifactStore, Draft
-from services.cluster.errors import BadRequest, Conflict, NotFound, Unavailable
+from services.cluster.errors import BadRequest, Conflict, Unavailable
 
 INCOMING = "incoming"
 MAX_CHUNK_BYTES = 1024 * 1024
@@ -64,33 +65,26 @@ class Incoming:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """No other receives it during the block. Raises Unavailable while another does."""
+        """No other receives it, and none sweeps it away, during the block; it is young then.
+
+        Raises Unavailable while another does.
+        """
         with ExitStack() as stack, telling_full_disk(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
-                stack.enter_context(locked(self.folder / "lock", 0, make=True))
+                stack.enter_context(locked(self.folder, 0))
             except (Unavailable, FileNotFoundError):
                 raise Unavailable(
                     f"Somebody else is sending {self._kind.value}/{self._artifact_id}; ask again"
                     " when that is done.",
                     retry_after_seconds=_RETRY_SECONDS,
                 ) from None
+            os.utime(self.folder)
             yield
 
     def existing(self) -> Manifest | None:
-        """The artifact when it is whole already. Raises Conflict when it has other files."""
-        try:
-            found = self._store.manifest(self._kind, self._artifact_id)
-        except NotFound:
-            return None
-        if {f.path: f.sha256 for f in found.files} != {
-            path: file.sha256 for path, file in self._wanted.items()
-        }:
-            raise Conflict(
-                f"{self._kind.value}/{self._artifact_id} exists with other content; artifacts are"
-                " never changed."
-            )
-        return found
+        """The artifact when it is whole already, published anew. Raises what `adopt` does."""
+        return self._store.adopt(self._kind, self._artifact_id, self._wanted.values())
 
     def arrived(self) -> list[ManifestFile]:
         """Whole files as they were announced; of others the bytes that are here, without a hash."""
@@ -148,7 +142,9 @@ class Incoming:
                     place.unlink()  # a manifest whose artifact could not be made
             draft = Draft(self._store, self._kind, self._artifact_id, self._files)
             try:
-                manifest = draft.publish(labels, project_id=project_id, team_id=team_id)
+                manifest = draft.publish(
+                    labels, project_id=project_id, team_id=team_id, guard=self._check_described
+                )
             except Conflict:
                 self.discard()
                 raise
@@ -158,6 +154,20 @@ class Incoming:
     def discard(self) -> None:
         """Forgets what arrived."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _check_described(self) -> None:
+        """Files may have been damaged or taken away since each was settled: they are sent anew."""
+        text = (self._files / MANIFEST).read_bytes()
+        described = Manifest.read(text, f"{self._kind.value}/{self._artifact_id}").files
+        found = {file.path: file.sha256 for file in described}
+        bad = [path for path, file in self._wanted.items() if found.get(path) != file.sha256]
+        for path in bad:
+            (self._files / path).unlink(missing_ok=True)
+        if bad:
+            raise BadRequest(
+                f"{bad[0]} is no longer whole where it arrived. Nothing of it was kept; send it"
+                " again."
+            )
 
     def _settle(self, path: str, file: ManifestFile) -> None:
         part, whole = self._parts / path, self._files / path

@@ -1,4 +1,4 @@
-"""A lock between processes: of a file, which the kernel unlocks when its holder ends."""
+"""A lock between processes: of a file or a folder; the kernel unlocks it when its holder ends."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ def locked(
     make: bool = False,
     shared: bool = False,
 ) -> Iterator[None]:
-    """Holds the lock of the file that has this name for the block; `shared` ones go together.
+    """Holds the lock of what has this name for the block; `shared` ones go together.
 
     A holder that was stopped (SIGSTOP) keeps its lock, so the wait has a bound: Unavailable after
     it. Raises FileNotFoundError for a file that is not there, unless `make` makes it.
+
+    Of a folder the lock is the last thing that a deletion takes away, and a rename keeps it.
     """
     deadline = time.monotonic() + wait_seconds
     while True:
-        descriptor = os.open(place, os.O_RDWR | (os.O_CREAT if make else 0), 0o600)
+        descriptor = _opened(place, make)
         try:
             if not _won(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, deadline):
                 raise Unavailable(
@@ -44,6 +46,13 @@ def locked(
                 return
         finally:
             os.close(descriptor)
+
+
+def _opened(place: Path, make: bool) -> int:
+    try:
+        return os.open(place, os.O_RDWR | (os.O_CREAT if make else 0), 0o600)
+    except IsADirectoryError:
+        return os.open(place, os.O_RDONLY)  # nobody can open a folder to write
 
 
 def _won(descriptor: int, operation: int, deadline: float) -> bool:

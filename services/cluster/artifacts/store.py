@@ -133,7 +133,7 @@ class ArtifactStore:
 
     @contextmanager
     def draft(self, kind: ArtifactKind, artifact_id: str) -> Iterator[Draft]:
-        """A draft that disappears unless it is published inside the block.
+        """A draft that disappears unless it is published inside the block, which keeps it locked.
 
         A volume that is full, in the block too, is OutOfDisk.
         """
@@ -141,23 +141,47 @@ class ArtifactStore:
         folder = self.root / DRAFTS / f"{kind.value}-{artifact_id}-{uuid.uuid4().hex}"
         with telling_full_disk(folder):
             draft = Draft(self, kind, artifact_id, folder)
-            try:
-                yield draft
-            finally:
-                draft.discard()
+            with locked(folder, self._wait_seconds):
+                try:
+                    yield draft
+                finally:
+                    draft.discard()
 
     def take(self, folder: Path, manifest: Manifest) -> Manifest:
         """Makes a folder that is whole and on disk the artifact; for `Draft.publish`."""
         final = self.place(manifest.kind, manifest.artifact_id)
         durable_files.make_folder(final.parent)
         while not _moved(folder, final):
-            existing = self._adopt(final, manifest)
+            existing = self.adopt(manifest.kind, manifest.artifact_id, manifest.files)
             if existing is not None:
-                durable_files.sync(final.parent)  # whoever moved it may not have come to it
                 return existing
             self._clear(manifest.kind, final)
         durable_files.sync(final.parent)
         return manifest
+
+    def adopt(
+        self, kind: ArtifactKind, artifact_id: str, files: Iterable[ManifestFile]
+    ) -> Manifest | None:
+        """The artifact that is there, published anew for the garbage collection; None without.
+
+        Raises Conflict when it has other files, and Unavailable while a stopped process deletes it.
+        """
+        final = self.place(kind, artifact_id)
+        try:
+            # Only a deletion is kept out: whoever reads it for long has a shared lock as well.
+            with locked(final / MANIFEST, self._wait_seconds, shared=True):
+                existing = self.manifest(kind, artifact_id)
+                if _hashes(existing.files) != _hashes(files):
+                    raise Conflict(
+                        f"{kind.value}/{artifact_id} exists with other content; artifacts are"
+                        " never changed."
+                    )
+                now = time.time_ns()
+                os.utime(final / MANIFEST, ns=(now, now))
+                durable_files.sync(final.parent)  # whoever moved it may not have come to it
+        except (FileNotFoundError, NotADirectoryError, NotFound):
+            return None
+        return existing
 
     def ids(self, kind: ArtifactKind) -> list[str]:
         """Of the whole artifacts, in the order of the ids."""
@@ -207,22 +231,6 @@ class ArtifactStore:
         shutil.rmtree(trash, ignore_errors=True)  # what is left of it is swept
         return True
 
-    def _adopt(self, final: Path, manifest: Manifest) -> Manifest | None:
-        """The artifact that is there, published anew for the garbage collection; None without."""
-        try:
-            with locked(final / MANIFEST, self._wait_seconds):
-                existing = self.manifest(manifest.kind, manifest.artifact_id)
-                if existing.files != manifest.files:
-                    raise Conflict(
-                        f"{manifest.kind.value}/{manifest.artifact_id} exists with other content;"
-                        " artifacts are never changed."
-                    )
-                now = time.time_ns()
-                os.utime(final / MANIFEST, ns=(now, now))
-                return existing
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
     def _clear(self, kind: ArtifactKind, final: Path) -> None:
         """Takes away what is left of an artifact that somebody deleted by hand, and in half."""
         if kind is ArtifactKind.CHECKPOINT and final.exists():
@@ -249,6 +257,11 @@ def matches(place: Path, file: ManifestFile) -> bool:
         and place.stat().st_size == file.size_bytes
         and durable_files.sha256_of(place) == file.sha256
     )
+
+
+def _hashes(files: Iterable[ManifestFile]) -> dict[str, str]:
+    """Files with the same SHA-256 have the same size, which a sender need not say."""
+    return {file.path: file.sha256 for file in files}
 
 
 def _moved(folder: Path, final: Path) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from services.cluster.artifacts.fences import FENCES
 from services.cluster.artifacts.garbage import GRACE_SECONDS, MIN_GRACE_SECONDS, garbage
 from services.cluster.artifacts.incoming import INCOMING
+from services.cluster.artifacts.locks import locked
 from services.cluster.artifacts.manifest import MANIFEST, ArtifactKind, Manifest
 from services.cluster.artifacts.store import DRAFTS, ArtifactStore
 from services.cluster.errors import NotFound, Unavailable
@@ -119,13 +120,16 @@ class Sweeper:
             if refuse.place.parts[0] == FENCES and not place.name.startswith("."):
                 self._store.fences.delete(place.name)
             elif place.is_dir():
-                shutil.rmtree(place)
+                with locked(place, 0):
+                    if size_and_age(place)[1] >= self._oldest:
+                        return False  # somebody used it since it was found
+                    shutil.rmtree(place)
             else:
                 place.unlink()
         except FileNotFoundError:
             return False
         except Unavailable:
-            log.warning("fence is in use", extra={"fence": place.name})
+            log.warning("what looked left behind is in use", extra={"place": str(refuse.place)})
             return False
         return True
 

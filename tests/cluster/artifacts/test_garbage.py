@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -19,8 +20,8 @@ from services.cluster.artifacts.garbage import MIN_GRACE_SECONDS, garbage
 from services.cluster.artifacts.incoming import Incoming
 from services.cluster.artifacts.manifest import MANIFEST, ArtifactKind, Manifest, ManifestFile
 from services.cluster.artifacts.store import ArtifactStore
-from services.cluster.artifacts.sweeper import Sweeper
-from services.cluster.errors import Conflict, NotFound
+from services.cluster.artifacts.sweeper import Refuse, Sweeper
+from services.cluster.errors import Conflict, NotFound, Unavailable
 from services.cluster.jobs.queue import JobQueue
 from services.cluster.jobs.records import JobKind
 from services.cluster.project_records import SourceKind, SourceRecord
@@ -144,6 +145,103 @@ def test_one_that_is_published_again_in_the_last_moment_stays(tmp_path: Path) ->
     publish(artifacts, DATASET, "d1", 2 * DAY)
     assert Sweeper(artifacts, {}, (), DAY).sweep() == []
     assert artifacts.verify(DATASET, "d1") == []
+
+
+def arriving(artifacts: ArtifactStore, age_seconds: float = 2 * DAY) -> Incoming:
+    """Two bytes of a file, which came so long ago."""
+    sha256 = hashlib.sha256(b"12345").hexdigest()
+    incoming = Incoming(
+        artifacts, ADAPTER, "a1", [ManifestFile(path="w", size_bytes=5, sha256=sha256)]
+    )
+    with incoming.held():
+        incoming.write("w", 0, b"12")
+    make_old(incoming.folder, age_seconds)
+    return incoming
+
+
+def test_a_transfer_that_goes_on_after_a_day_keeps_its_bytes_and_its_lock(
+    artifacts: ArtifactStore,
+) -> None:
+    incoming = arriving(artifacts)
+    with incoming.held():
+        make_old(incoming.folder)  # a sender that is slower than the grace time
+        assert Sweeper(artifacts, {}, (), DAY).sweep() == []
+        with pytest.raises(Unavailable), incoming.held():
+            pass
+        incoming.write("w", 2, b"345")
+        incoming.publish({})
+    assert (artifacts.path(ADAPTER, "a1") / "w").read_bytes() == b"12345"
+
+
+def test_a_transfer_that_was_taken_up_again_is_young(artifacts: ArtifactStore) -> None:
+    incoming = arriving(artifacts)
+    assert len(Sweeper(artifacts, {}, (), DAY).dry_run()) == 1
+    with incoming.held():
+        pass
+    assert gone(artifacts) == []
+    assert incoming.arrived_bytes() == 2
+
+
+class ResumedInBetween(Sweeper):
+    """A receiver comes and goes after the sweep has looked and before it deletes."""
+
+    def _cleared(self, refuse: Refuse) -> bool:
+        with arriving(self._store, age_seconds=0).held():
+            pass
+        return super()._cleared(refuse)
+
+
+def test_a_transfer_that_is_taken_up_in_the_last_moment_stays(artifacts: ArtifactStore) -> None:
+    file = ManifestFile(path="w", size_bytes=5, sha256=hashlib.sha256(b"12345").hexdigest())
+    incoming = Incoming(artifacts, ADAPTER, "a1", [file])
+    incoming.folder.mkdir(parents=True)
+    make_old(incoming.folder)
+    sweeper = ResumedInBetween(artifacts, {}, (), DAY)
+    assert len(sweeper.dry_run()) == 1
+    assert sweeper.sweep() == []
+    assert incoming.arrived_bytes() == 2
+
+
+def test_a_draft_that_somebody_holds_stays_however_old_its_files_are(
+    artifacts: ArtifactStore,
+) -> None:
+    with artifacts.draft(DATASET, "d1") as draft:
+        draft.file("deep/w").write_text("x")
+        make_old(draft.folder)
+        assert len(Sweeper(artifacts, {}, (), DAY).dry_run()) == 1
+        assert Sweeper(artifacts, {}, (), DAY).sweep() == []
+        manifest = draft.publish()
+    assert [file.path for file in manifest.files] == ["deep/w"]
+    assert artifacts.verify(DATASET, "d1") == []
+
+
+def test_a_draft_whose_holder_was_killed_goes(artifacts: ArtifactStore) -> None:
+    script = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from services.cluster.artifacts.manifest import ArtifactKind\n"
+        "from services.cluster.artifacts.store import ArtifactStore\n"
+        "with ArtifactStore(Path(sys.argv[1])).draft(ArtifactKind.DATASET, 'd1') as draft:\n"
+        "    draft.file('w').write_text('x')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    command = [sys.executable, "-c", script, str(artifacts.root)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -9
+    make_old(artifacts.root)
+    assert len(gone(artifacts)) == 1
+    assert list((artifacts.root / "drafts").iterdir()) == []
+
+
+def test_one_that_is_received_again_stays(artifacts: ArtifactStore) -> None:
+    """Its sender records it next, as if it had come just now."""
+    publish(artifacts, DATASET, "d1", 2 * DAY)
+    files = artifacts.manifest(DATASET, "d1").files
+    assert len(Sweeper(artifacts, {}, (), DAY).dry_run()) == 1
+    unsaid = [file.model_copy(update={"size_bytes": 0}) for file in files]
+    existing = Incoming(artifacts, DATASET, "d1", unsaid).existing()
+    assert existing is not None
+    assert existing.files == files
+    assert gone(artifacts) == []
 
 
 def test_what_broken_work_left_goes_when_nobody_writes_to_it(artifacts: ArtifactStore) -> None:

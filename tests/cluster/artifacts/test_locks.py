@@ -44,6 +44,19 @@ def test_whoever_waited_for_a_file_that_was_replaced_waits_for_the_new_one(tmp_p
         assert pool.submit(enter, place, 0).result(30) == "new"
 
 
+def test_a_folder_is_locked_like_a_file_and_a_rename_keeps_its_lock(tmp_path: Path) -> None:
+    place, moved = tmp_path / "folder", tmp_path / "moved"
+    with pytest.raises(FileNotFoundError), locked(place, 0):
+        pass
+    place.mkdir()
+    with locked(place, 0):
+        place.rename(moved)
+        with pytest.raises(Unavailable), locked(moved, 0):
+            pass
+    with locked(moved, 0):
+        assert list(moved.iterdir()) == []
+
+
 def test_whoever_waited_for_a_file_that_was_deleted_finds_none(tmp_path: Path) -> None:
     place = tmp_path / "lock"
     place.touch()

@@ -18,11 +18,13 @@ import pytest
 
 from services.cluster.artifacts.disk_space import free_bytes
 from services.cluster.artifacts.incoming import Incoming
-from services.cluster.artifacts.manifest import ArtifactKind, Manifest, ManifestFile
+from services.cluster.artifacts.locks import locked
+from services.cluster.artifacts.manifest import MANIFEST, ArtifactKind, Manifest, ManifestFile
 from services.cluster.artifacts.messages import KIND_NUMBERS, manifest_message
 from services.cluster.artifacts.remote import RemoteArtifacts
 from services.cluster.artifacts.servicer import ArtifactsServicer
 from services.cluster.artifacts.store import ArtifactStore
+from services.cluster.artifacts.sweeper import Sweeper
 from services.cluster.errors import (
     BadRequest,
     Conflict,
@@ -289,6 +291,23 @@ async def test_bytes_that_a_fall_of_the_head_damaged_are_sent_anew(
     manifest = here.manifest(ADAPTER, "a1")
     Incoming(there, ADAPTER, "a1", manifest.files).write("big.bin", 0, b"\0" * MIB)
     await RemoteArtifacts(channel).put(here.path(ADAPTER, "a1"), manifest)
+    assert there.verify(ADAPTER, "a1") == []
+
+
+async def test_one_that_is_there_already_is_young_when_it_is_sent_again(
+    there: ArtifactStore, channel: grpc.aio.Channel
+) -> None:
+    manifest, long_ago = one_file(b"w"), time.time() - 48 * 3600
+    await put_raw(channel, manifest, [("w", 0, b"w")])
+    place = there.path(ADAPTER, "a1") / MANIFEST
+    old = there.manifest(ADAPTER, "a1").model_copy(update={"created_at": long_ago}).sealed()
+    place.write_text(old.model_dump_json())
+    os.utime(place, (long_ago, long_ago))
+    sweeper = Sweeper(there, {}, ())
+    assert len(sweeper.dry_run()) == 1
+    with locked(place, shared=True):  # as somebody does who reads it
+        await put_raw(channel, manifest, [])
+    assert sweeper.sweep() == []
     assert there.verify(ADAPTER, "a1") == []
 
 
