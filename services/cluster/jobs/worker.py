@@ -29,7 +29,6 @@ from services.cluster.tasks import end
 log = logging.getLogger(__name__)
 
 YIELD_SECONDS = 15.0  # so long others may take what a job gave back for them
-_WAIT_SECONDS = 2.0
 _AWAY_SECONDS = 1.0
 _STOPPED = "The service was stopped; the job goes on when it runs again."
 _YIELDED = "It made room, and goes on later."
@@ -77,19 +76,21 @@ class Worker(Generic[H]):
         mark = "0-0"
         while not self._stopping:
             try:
-                if not await self._to_its_end(self._next()):
-                    mark, _ = await self._queue.wait(self._kind, mark, _WAIT_SECONDS)
+                mark = await self._to_its_end(self._next(mark))
             except StoreUnavailable:
                 await asyncio.sleep(_AWAY_SECONDS)
 
-    async def _next(self) -> bool:
-        """False when there is no job to claim."""
-        job = await self._queue.claim(self._kind, self._holder, self._max_running)
+    async def _next(self, mark: str) -> str:
+        """Does what may be claimed now, or else within about a second; where news go on."""
+        queue, kind = self._queue, self._kind
+        job = await queue.claim(kind, self._holder, self._max_running)
+        if job is None:
+            mark, job = await queue.claim_on_news(kind, self._holder, mark, self._max_running)
         if job:
             await self._work(job)
-        return job is not None
+        return mark
 
-    async def _to_its_end(self, work: Coroutine[None, None, bool]) -> bool:
+    async def _to_its_end(self, work: Coroutine[None, None, str]) -> str:
         task = asyncio.create_task(work)
         try:
             return await asyncio.shield(task)

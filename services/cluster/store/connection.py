@@ -127,13 +127,41 @@ class Store:
         When the answer is late the script is sent again with the same arguments: it must answer
         the second time as it did the first.
         """
+        async with self.answering():
+            return await self._script(source)(keys=keys, args=args)
+
+    async def run_on_news(
+        self,
+        key: str,
+        after: str,
+        block_milliseconds: int,
+        source: str,
+        args: Sequence[str | int | float],
+    ) -> tuple[list[tuple[str, dict[str, str]]], Any]:
+        """Waits as `read_stream` does and then runs a script: the entries, and its answer.
+
+        Both go to Redis in one message, so the script runs in the moment of the entry, and what it
+        writes reaches the disk together with the entry.
+        """
+        await self._gate.passed(UNAVAILABLE_SECONDS, spread=False)
+        try:
+            async with self.answering(UNAVAILABLE_SECONDS + block_milliseconds / 1000):
+                pipeline = self._following.pipeline(transaction=False)
+                pipeline.xread({key: after}, block=block_milliseconds)
+                await self._script(source)(keys=[], args=args, client=pipeline)
+                streams, answer = await pipeline.execute()
+        except StoreUnavailable as refusal:
+            self._gate.shut(refusal)
+            raise
+        return _entries(streams), answer
+
+    def _script(self, source: str) -> AsyncScript:
         script = self._scripts.get(source)
         if script is None:
             script = self._scripts[source] = self.redis.register_script(source)
             if isinstance(self.redis, Client):
                 self.redis.name_script(script.sha, source)
-        async with self.answering():
-            return await script(keys=keys, args=args)
+        return script
 
     async def read_stream(
         self, key: str, after: str, block_milliseconds: int
@@ -157,7 +185,7 @@ class Store:
                 ) from refusal
             self._gate.shut(refusal)
             raise
-        return [(str(entry), fields) for entry, fields in streams[0][1]] if streams else []
+        return _entries(streams)
 
     async def time(self) -> float:
         """Unix seconds by the clock that every script goes by."""
@@ -199,3 +227,8 @@ class Store:
                 raise
             STORE_UNAVAILABLE.labels(found.reason).inc()
             raise unavailable(found, error) from error
+
+
+def _entries(streams: Any) -> list[tuple[str, dict[str, str]]]:
+    """Of the only stream that was read."""
+    return [(str(entry), fields) for entry, fields in streams[0][1]] if streams else []
