@@ -225,6 +225,14 @@ async def _answer(call: Awaitable[T]) -> T:
         return await call
     except grpc.aio.AioRpcError as error:
         raise _translated(error) from error
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # grpc does that to its own call when the other side ends it in the midst of a message.
+        raise Unavailable(
+            "The transfer was broken off by the other side; it is tried again."
+        ) from None
 
 
 async def _stream(call: AsyncIterable[T]) -> AsyncIterator[T]:
