@@ -20,10 +20,11 @@ class Gate:
         self._ask = ask
         self._asking: asyncio.Task[None] | None = None
         self._refusal: StoreUnavailable | None = None
+        self._is_closed = False
 
     def shut(self, refusal: StoreUnavailable) -> None:
         """Until Redis answers again."""
-        if self._asking is None:
+        if self._asking is None and not self._is_closed:
             self._refusal = refusal
             self._asking = asyncio.create_task(self._until_answered(), name="redis-gate")
 
@@ -32,6 +33,8 @@ class Gate:
 
         Raises StoreUnavailable when it stays shut.
         """
+        if self._is_closed:
+            raise StoreUnavailable("This process has closed its connections to Redis.")
         if self._asking is None:
             return
         await asyncio.wait({self._asking}, timeout=within_seconds)
@@ -43,6 +46,8 @@ class Gate:
             await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS))
 
     async def close(self) -> None:
+        """Nobody passes any more, and nobody is asked for: a connection would be opened again."""
+        self._is_closed = True
         await end(self._asking)
 
     async def _until_answered(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.cluster.errors import Overloaded
+from services.cluster.errors import Overloaded, StoreUnavailable
 from services.cluster.store.connection import Store
 from services.cluster.store.keys import Keys
 
@@ -33,3 +33,11 @@ async def test_watchers_keep_nobody_else_from_redis(store: Store, redis_url: str
         assert await crowded.read_stream(key, "$", 1) == []
     finally:
         await crowded.close()
+
+
+async def test_what_reads_on_after_the_closing_opens_nothing_again(redis_url: str) -> None:
+    store = await Store.connect(redis_url)
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="closed its connections"):
+        await store.read_stream("hearth:none", "0-0", 10)
+    assert "redis-gate" not in {task.get_name() for task in asyncio.all_tasks()}
