@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import zmq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
@@ -127,9 +128,8 @@ async def vllm(folder: Path) -> AsyncIterator[Subject]:
             engine = engine_class("vllm")(_config(model_folder, kv_cache_bytes=_KV_CACHE_BYTES))
             await engine.start(lambda phrase: None)
         yield Subject(engine, folders, _kill_vllm)
-        with _warnings_of_vllm():
-            await engine.close()
-            gc.collect()
+        await engine.close()
+        _close_contexts_of_vllm()
 
 
 def _kill_vllm() -> None:
@@ -137,11 +137,17 @@ def _kill_vllm() -> None:
     process.kill()
 
 
+def _close_contexts_of_vllm() -> None:
+    """It leaves its ZeroMQ context, without sockets by now, to the garbage collector."""
+    for context in [thing for thing in gc.get_objects() if type(thing) is zmq.Context]:
+        context.term()
+
+
 @contextmanager
 def _warnings_of_vllm() -> Iterator[None]:
-    """Old names that it calls while it is imported, and a ZeroMQ context that it leaves open."""
+    """Old names that it calls while it is imported."""
     with warnings.catch_warnings():
-        for category in (DeprecationWarning, FutureWarning, ResourceWarning):
+        for category in (DeprecationWarning, FutureWarning):
             warnings.simplefilter("ignore", category)
         yield
 
