@@ -25,8 +25,8 @@ class JobQueueContract(ABC):
     """Time passes by `pass_lease`, not by waiting."""
 
     @abstractmethod
-    async def open(self) -> JobQueue:
-        """An empty queue."""
+    async def open(self, lane: str = "") -> JobQueue:
+        """An empty queue; another lane of it has the same jobs by their ids."""
 
     @abstractmethod
     async def pass_lease(self, job: JobRecord) -> None:
@@ -100,6 +100,24 @@ class JobQueueContract(ABC):
         await queue.enqueue(RUN, {})
         assert await queue.claim(SCAN, "w1") is None
         assert await queue.claim(RUN, "w1") is not None
+
+    async def test_a_lane_is_a_queue_of_its_own(self, queue: JobQueue) -> None:
+        lane = await self.open("gpu-1")
+        before = await queue.enqueue(SCAN, {}, idempotency_key="k")
+        job = await lane.enqueue(SCAN, {}, idempotency_key="k", depends_on=[before.job_id])
+        assert (job.kind, job.lane) == (SCAN, "gpu-1")
+        assert await lane.claim(SCAN, "w1") is None
+        await queue.succeed(await self.claimed(queue), {})
+        assert await queue.claim(SCAN, "w1") is None
+        running = await lane.claim(SCAN, "w1")
+        assert running is not None
+        assert [found.job_id for found in await queue.history(SCAN)] == [before.job_id]
+        assert [found.job_id for found in await lane.history(SCAN)] == [job.job_id]
+        assert (await queue.cancel(job.job_id)).cancel_requested
+        assert await queue.heartbeat(running) is JobSignal.CANCEL
+        await queue.confirm_cancelled(running)
+        await queue.forget(job.job_id)
+        assert await lane.history(SCAN) == []
 
     async def test_no_more_run_than_are_allowed(self, queue: JobQueue) -> None:
         await queue.enqueue(SCAN, {})

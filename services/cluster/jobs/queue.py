@@ -27,6 +27,7 @@ from services.cluster.jobs.records import (
     JobSignal,
     JobStatus,
     QueueCensus,
+    queue_name,
 )
 from services.cluster.jobs.windows import TimeWindow, opening
 from services.cluster.metrics import FENCED_WRITES
@@ -41,10 +42,16 @@ _LONGEST_PAUSE_SECONDS = 300.0
 
 
 class JobQueue:
-    """Every method raises StoreUnavailable while Redis is away; nothing is half done then."""
+    """Every method raises StoreUnavailable while Redis is away; nothing is half done then.
 
-    def __init__(self, store: Store, lease_seconds: float = LEASE_SECONDS) -> None:
+    A kind stands for its jobs of this lane; a job_id, for a job of any lane.
+    """
+
+    def __init__(
+        self, store: Store, lease_seconds: float = LEASE_SECONDS, *, lane: str = ""
+    ) -> None:
         self._store = store
+        self._lane = lane
         self._tickets: dict[tuple[JobKind, str], str] = {}
         self.lease_seconds = lease_seconds
 
@@ -79,29 +86,34 @@ class JobQueue:
                 param="depends_on",
             )
         job_id = f"{kind}-{uuid.uuid4().hex[:12]}"
-        fields: dict[str, str | int] = {
+        opens_at = ""
+        fields = {
             "job_id": job_id,
             "kind": kind,
+            "lane": self._lane,
             "payload": json.dumps(payload),
-            "priority": priority,
-            "max_attempts": max_attempts,
+            "priority": str(priority),
+            "max_attempts": str(max_attempts),
             "project_id": project_id,
             "team_id": team_id,
             "depends_on": json.dumps(list(depends_on)),
-            "schema_version": 1,
+            "schema_version": "1",
         }
         if window:
-            opens_at, closes_at = opening(window, await self._store.time())
+            opens_at, closes_at = map(repr, opening(window, await self._store.time()))
             fields |= {
                 "window": window.model_dump_json(),
-                "opens_at": repr(opens_at),
-                "closes_at": repr(closes_at),
+                "opens_at": opens_at,
+                "closes_at": closes_at,
             }
-        flat = [part for pair in fields.items() for part in pair]
-        key = f"{kind}/{idempotency_key}" if idempotency_key else ""
+        record = json.dumps([part for pair in fields.items() for part in pair])
+        queue = self._queue(kind)
+        key = f"{queue}/{idempotency_key}" if idempotency_key else ""
         awaited = json.dumps(sorted(set(depends_on)))
         answer = await self._store.run(
-            scripts.ENQUEUE, [], [job_id, kind, key, delay_seconds, awaited, *flat]
+            scripts.ENQUEUE,
+            [],
+            [job_id, queue, key, delay_seconds, awaited, priority, opens_at, record],
         )
         if answer.startswith(scripts.MISSING):
             missing = answer.removeprefix(scripts.MISSING)
@@ -117,16 +129,22 @@ class JobQueue:
 
     async def known(self, kind: JobKind, idempotency_key: str) -> JobRecord | None:
         """The job that was enqueued with this idempotency key."""
-        job_id = await self._store.field(Keys.JOB_IDEMPOTENCY, f"{kind}/{idempotency_key}")
+        job_id = await self._store.field(
+            Keys.JOB_IDEMPOTENCY, f"{self._queue(kind)}/{idempotency_key}"
+        )
         return await self.get(job_id) if job_id else None
 
     async def history(self, kind: JobKind, start: int = 0, count: int = 50) -> list[JobRecord]:
         """Newest first. The `scripts.KEPT_ENDED_JOBS` that ended last are kept."""
-        answer = await self._store.run(scripts.HISTORY_PAGE, [], [kind, start, start + count - 1])
+        answer = await self._store.run(
+            scripts.HISTORY_PAGE, [], [self._queue(kind), start, start + count - 1]
+        )
         return [_parse(_pairs(flat)) for flat in answer]
 
     async def census(self, kind: JobKind) -> QueueCensus:
-        queued, waiting, running, oldest = await self._store.run(scripts.CENSUS, [], [kind])
+        queued, waiting, running, oldest = await self._store.run(
+            scripts.CENSUS, [], [self._queue(kind)]
+        )
         return QueueCensus(
             num_queued=queued,
             num_waiting=waiting,
@@ -140,7 +158,8 @@ class JobQueue:
         A claim whose answer was lost is answered by the next call of the same holder.
         """
         arguments = self._claim(kind, holder, max_running)
-        return await self._claimed(await self._store.run(scripts.CLAIM, [], arguments), arguments)
+        answer = await self._store.run(scripts.CLAIM, [], arguments)
+        return await self._claimed(answer, kind, holder, arguments)
 
     async def claim_on_news(
         self, kind: JobKind, holder: str, after: str, max_running: int = 0
@@ -152,18 +171,23 @@ class JobQueue:
         """
         arguments = self._claim(kind, holder, max_running)
         entries, answer = await self._store.run_on_news(
-            Keys.JOB_WAKE.format(kind), after, _BLOCK_MILLISECONDS, scripts.CLAIM, arguments
+            Keys.JOB_WAKE.format(self._queue(kind)),
+            after,
+            _BLOCK_MILLISECONDS,
+            scripts.CLAIM,
+            arguments,
         )
         mark = entries[-1][0] if entries else after
-        return mark, await self._claimed(answer, arguments)
+        return mark, await self._claimed(answer, kind, holder, arguments)
 
     def _claim(self, kind: JobKind, holder: str, max_running: int) -> list[str | int | float]:
         """Arguments of CLAIM."""
         ticket = self._tickets.setdefault((kind, holder), uuid.uuid4().hex)
-        return [kind, holder, self.lease_seconds, max_running, ticket]
+        return [self._queue(kind), holder, self.lease_seconds, max_running, ticket]
 
-    async def _claimed(self, answer: Any, arguments: list[str | int | float]) -> JobRecord | None:
-        kind, holder = JobKind(str(arguments[0])), str(arguments[1])
+    async def _claimed(
+        self, answer: Any, kind: JobKind, holder: str, arguments: list[str | int | float]
+    ) -> JobRecord | None:
         while answer and answer.startswith(scripts.CLOSED):
             await self._reopen(answer.removeprefix(scripts.CLOSED))
             answer = await self._store.run(scripts.CLAIM, [], arguments)
@@ -178,7 +202,7 @@ class JobQueue:
             job = await self.get(job_id)
             if job.window:
                 opens_at, closes_at = opening(job.window, await self._store.time())
-                arguments = [job_id, job.kind, repr(opens_at), repr(closes_at)]
+                arguments = [job_id, job.queue, repr(opens_at), repr(closes_at)]
                 await self._store.run(scripts.REOPEN, [], arguments)
 
     async def wait(
@@ -191,7 +215,7 @@ class JobQueue:
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
             entries = await self._store.read_stream(
-                Keys.JOB_WAKE.format(kind), after, _BLOCK_MILLISECONDS
+                Keys.JOB_WAKE.format(self._queue(kind)), after, _BLOCK_MILLISECONDS
             )
             if entries:
                 return entries[-1][0], frozenset(fields["job_id"] for _, fields in entries)
@@ -199,7 +223,7 @@ class JobQueue:
 
     async def mark(self, kind: JobKind) -> str:
         """Where `wait` goes on after what is known now."""
-        return await self._store.newest_entry(Keys.JOB_WAKE.format(kind))
+        return await self._store.newest_entry(Keys.JOB_WAKE.format(self._queue(kind)))
 
     async def heartbeat(
         self,
@@ -213,7 +237,7 @@ class JobQueue:
             [],
             [
                 job.job_id,
-                job.kind,
+                job.queue,
                 job.token,
                 self.lease_seconds,
                 progress.model_dump_json() if progress else "",
@@ -252,14 +276,14 @@ class JobQueue:
         answer = await self._store.run(
             scripts.GIVE_BACK,
             [],
-            [job.job_id, job.kind, job.token, delay_seconds, why, int(failed)],
+            [job.job_id, job.queue, job.token, delay_seconds, why, int(failed)],
         )
         self._check(job, answer)
 
     async def cancel(self, job_id: str) -> JobRecord:
         """A running job ends when its worker hears of it. Raises Conflict when it has ended."""
         job = await self.get(job_id)
-        if not await self._store.run(scripts.CANCEL, [], [job_id, job.kind, uuid.uuid4().hex]):
+        if not await self._store.run(scripts.CANCEL, [], [job_id, job.queue, uuid.uuid4().hex]):
             ended = await self.get(job_id)
             raise Conflict(f"Job {job_id} has {ended.status} already.")
         return await self.get(job_id)
@@ -267,12 +291,12 @@ class JobQueue:
     async def ask_to_yield(self, job_id: str, why: str) -> bool:
         """Asks its worker to give a running job back; False when nobody runs it."""
         job = await self.get(job_id)
-        return bool(await self._store.run(scripts.ASK_TO_YIELD, [], [job_id, job.kind, why]))
+        return bool(await self._store.run(scripts.ASK_TO_YIELD, [], [job_id, job.queue, why]))
 
     async def forget(self, job_id: str) -> None:
         """Deletes the record of an ended job. Raises Conflict while it is open."""
         job = await self.get(job_id)
-        if not await self._store.run(scripts.FORGET, [], [job_id, job.kind]):
+        if not await self._store.run(scripts.FORGET, [], [job_id, job.queue]):
             raise Conflict(f"Job {job_id} is {job.status}; cancel it before you delete it.")
 
     async def sweep(self, kind: JobKind) -> list[str]:
@@ -281,7 +305,9 @@ class JobQueue:
         Call it only after Redis has answered for one lease.
         """
         answered_at = await self._store.time()
-        job_ids: list[str] = await self._store.run(scripts.SWEEP, [], [kind, repr(answered_at)])
+        job_ids: list[str] = await self._store.run(
+            scripts.SWEEP, [], [self._queue(kind), repr(answered_at)]
+        )
         LOST.labels(kind).inc(len(job_ids))
         return job_ids
 
@@ -312,10 +338,13 @@ class JobQueue:
 
     async def _finish(self, job: JobRecord, status: JobStatus, value: str) -> None:
         answer = await self._store.run(
-            scripts.FINISH, [], [job.job_id, job.kind, job.token, status, value]
+            scripts.FINISH, [], [job.job_id, job.queue, job.token, status, value]
         )
         self._check(job, answer)
         ENDED.labels(job.kind, status).inc()
+
+    def _queue(self, kind: JobKind) -> str:
+        return queue_name(kind, self._lane)
 
     def _check(self, job: JobRecord, answer: object) -> None:
         if answer == 0:

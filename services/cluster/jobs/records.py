@@ -51,11 +51,13 @@ class JobRecord(Record):
 
     `attempt` counts claims. `num_failures` counts the attempts that were lost or failed since one
     of them got further than all before it; the job fails when it reaches `max_attempts`.
-    `opens_at` and `closes_at` are the window's times in force, in unix seconds of Redis.
+    `opens_at` and `closes_at` are the window's times in force, in unix seconds of Redis. A `lane`
+    is a queue of its own for those who alone can do such a job, as for what belongs to one host.
     """
 
     job_id: str
     kind: JobKind
+    lane: str = ""
     status: JobStatus
     payload: Mapping[str, Any]
     priority: int = 0
@@ -85,6 +87,14 @@ class JobRecord(Record):
     @property
     def record_id(self) -> str:
         return self.job_id
+
+    @property
+    def queue(self) -> str:
+        return queue_name(self.kind, self.lane)
+
+
+def queue_name(kind: JobKind, lane: str) -> str:
+    return f"{kind}@{lane}" if lane else kind
 
 
 class JobEvent(Record):

@@ -1,6 +1,7 @@
 """The transitions of a job, one script each: no reader sees half of one.
 
-Every script takes Redis TIME, and one that a holder calls checks its fencing token first. Keys are
+What the scripts call a kind is the name of its queue, which a lane is a part of. Every script
+takes Redis TIME, and one that a holder calls checks its fencing token first. Keys are
 built from ids inside the scripts, so Hearth needs one Redis, not a Redis Cluster (docs/adr/0002).
 The client sends a script again when its answer is late, so each answers its own repetition as it
 answered the first time; when another has taken the job or deleted it since, as a loss of the lease.
@@ -58,13 +59,19 @@ local function queue(id, kind, priority, number)
   redis.call('ZADD', QUEUE .. kind, priority * 1e12 + number, id)
   wake(id, kind)
 end
--- To be claimed, but not before a time and not before its window opens.
+-- When it may be claimed: not before a time and not before its window opens.
+local function due_time(at, opens_at)
+  return math.max(at, tonumber(opens_at or '') or 0, now)
+end
+local function place(id, kind, due, priority, number)
+  if due > now then redis.call('ZADD', DELAYED .. kind, due, id)
+  else queue(id, kind, priority, number) end
+end
 local function settle(id, kind, at)
   local job = get(id, 'opens_at', 'priority', 'number')
-  local due = math.max(at, tonumber(job[1] or '') or 0)
-  set(id, 'due_at', seconds(math.max(due, now)))
-  if due > now then redis.call('ZADD', DELAYED .. kind, due, id)
-  else queue(id, kind, job[2], job[3]) end
+  local due = due_time(at, job[1])
+  set(id, 'due_at', seconds(due))
+  place(id, kind, due, job[2], job[3])
 end
 local function forget(id, kind)
   local job = get(id, 'idempotency', 'project_id')
@@ -91,14 +98,16 @@ end
 local finish
 local function tell_dependents(id, status)
   for _, other in ipairs(redis.call('HKEYS', DEPENDENTS .. id)) do
-    local job = get(other, 'status', 'kind')
+    local job = get(other, 'status', 'kind', 'lane')
     if job[1] == 'queued' then
+      local kind = job[2]
+      if (job[3] or '') ~= '' then kind = kind .. '@' .. job[3] end
       if status ~= 'succeeded' then
-        finish(other, job[2], 'failed', 'error',
+        finish(other, kind, 'failed', 'error',
           'It was to begin after ' .. id .. ', which has ' ..
           (status == 'failed' and 'failed' or 'been cancelled') .. '.')
       elseif redis.call('HINCRBY', JOB .. other, 'num_awaited', -1) == 0 then
-        settle(other, job[2], tonumber(get(other, 'not_before')[1]))
+        settle(other, kind, tonumber(get(other, 'not_before')[1]))
       end
     end
   end
@@ -138,9 +147,9 @@ end
 """
 
 # ARGV: job_id, kind, idempotency field or "", seconds until due, ids of the jobs to await as JSON,
-# then field, value, ... of the record. Answers, flat, the record of the job that has this
-# idempotency key, or MISSING and the id of a job to await that does not exist. A record is the
-# JSON list of its fields and values in turn.
+# priority, opens_at or "", the other fields of the record. Answers the record of the job that has
+# this idempotency key, or MISSING and the id of a job to await that does not exist. A record is the
+# JSON list of its fields and values in turn: one text costs less than thirty.
 ENQUEUE = (
     _PRELUDE
     + f"""
@@ -157,15 +166,17 @@ for _, other in ipairs(cjson.decode(ARGV[5])) do
 end
 if idempotency ~= '' then redis.call('HSET', IDEMPOTENCY, idempotency, id) end
 local number = redis.call('INCR', NUMBER)
+local not_before = now + ARGV[4]
+local due = due_time(not_before, ARGV[7])
 set(id, 'status', 'queued', 'created_at', stamp, 'number', number, 'attempt', 0,
-  'idempotency', idempotency, 'num_awaited', #awaited, 'not_before', seconds(now + ARGV[4]),
-  unpack(ARGV, 6))
+  'idempotency', idempotency, 'num_awaited', #awaited, 'not_before', seconds(not_before),
+  'due_at', #awaited == 0 and seconds(due) or '', unpack(cjson.decode(ARGV[8])))
 redis.call('ZADD', HISTORY .. kind, number, id)
 event(id, 'queued')
 if unmet ~= '' then
   finish(id, kind, 'failed', 'error',
     'It was to begin after ' .. unmet .. ', which has not succeeded.')
-elseif #awaited == 0 then settle(id, kind, now + ARGV[4])
+elseif #awaited == 0 then place(id, kind, due, ARGV[6], number)
 else
   for _, other in ipairs(awaited) do redis.call('HSET', DEPENDENTS .. other, id, '') end
 end
