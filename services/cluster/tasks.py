@@ -1,9 +1,13 @@
-"""Ending a background task for good."""
+"""Ending a background task for good, and waiting for one that cannot be cancelled."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import contextlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _AGAIN_SECONDS = 1.0
 
@@ -18,3 +22,17 @@ async def end(task: asyncio.Task[Any] | None) -> None:
     while task is not None and not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=_AGAIN_SECONDS)
+
+
+async def to_its_end(task: asyncio.Task[T], stop: Callable[[], None]) -> T:
+    """What the task answers. A caller that is cancelled has it stopped, and goes after it."""
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop()
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # seen: nobody else will ask for it
+        raise

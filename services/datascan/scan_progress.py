@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections import deque
@@ -13,6 +12,7 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 from services.cluster.jobs.records import JobProgress
+from services.cluster.tasks import to_its_end
 
 _WINDOW_SECONDS = 10.0
 
@@ -57,16 +57,8 @@ class ScanProgress:
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """A thread cannot be cancelled: it is told to stop, and waited for."""
-        running = asyncio.ensure_future(asyncio.to_thread(work))
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            self.stop.set()
-            while not running.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait([running])
-            running.exception()  # seen: it was stopped
-            raise
+        running = asyncio.create_task(asyncio.to_thread(work))
+        return await to_its_end(running, self.stop.set)
 
     def told(self) -> tuple[JobProgress, dict[str, Any]]:
         """What the job's record shows, and what only a scan has."""

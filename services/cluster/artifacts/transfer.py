@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from services.cluster.artifacts.incoming import MAX_CHUNK_BYTES
 from services.cluster.pb.v1 import artifacts_pb2 as pb
+from services.cluster.tasks import to_its_end
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,9 +28,5 @@ async def read_chunks(
 
 async def finished(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Runs it in a thread. A caller that is cancelled waits for what the thread still writes."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    running = asyncio.create_task(asyncio.to_thread(function, *args, **kwargs))
+    return await to_its_end(running, lambda: None)

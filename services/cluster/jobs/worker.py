@@ -7,7 +7,7 @@ import contextlib
 import errno
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from services.cluster.errors import (
@@ -24,7 +24,7 @@ from services.cluster.jobs.hold import Hold, Interrupted
 from services.cluster.jobs.queue import JobQueue
 from services.cluster.jobs.records import JobKind, JobRecord
 from services.cluster.log import job_id_var
-from services.cluster.tasks import end
+from services.cluster.tasks import end, to_its_end
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Worker(Generic[H]):
         mark = "0-0"
         while not self._stopping:
             try:
-                mark = await self._to_its_end(self._next(mark))
+                mark = await to_its_end(asyncio.create_task(self._next(mark)), self.stop)
             except StoreUnavailable:
                 await asyncio.sleep(_AWAY_SECONDS)
 
@@ -89,17 +89,6 @@ class Worker(Generic[H]):
         if job:
             await self._work(job)
         return mark
-
-    async def _to_its_end(self, work: Coroutine[None, None, str]) -> str:
-        task = asyncio.create_task(work)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            self.stop()
-            while not task.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait({task})
-            raise
 
     def stop(self) -> None:
         self._stopping = True
