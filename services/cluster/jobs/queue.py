@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -85,7 +86,7 @@ class JobQueue:
                 f"A job may wait for {_MAX_DEPENDENCIES} others, not for {len(depends_on)}.",
                 param="depends_on",
             )
-        job_id = f"{kind}-{uuid.uuid4().hex[:12]}"
+        job_id = f"{kind}-{secrets.token_hex(6)}"
         opens_at = ""
         fields = {
             "job_id": job_id,

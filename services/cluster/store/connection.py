@@ -7,6 +7,7 @@ acknowledged change is on disk (`appendfsync always`) and a reader never sees ha
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -15,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import redis.asyncio
-from redis.commands.core import AsyncScript
-from redis.exceptions import MaxConnectionsError, RedisError
+from redis.exceptions import MaxConnectionsError, NoScriptError, RedisError
 
 from services.cluster.errors import Overloaded, StoreUnavailable
 from services.cluster.metrics import STORE_UNAVAILABLE
@@ -57,7 +57,7 @@ class Store:
         self.redis = client
         self._watching = client if watching is None else watching
         self._following = self._watching if following is None else following
-        self._scripts: dict[str, AsyncScript] = {}
+        self._shas: dict[str, str] = {}
         self._gate = Gate(self._ping)
 
     @classmethod
@@ -128,7 +128,7 @@ class Store:
         the second time as it did the first.
         """
         async with self.answering():
-            return await self._script(source)(keys=keys, args=args)
+            return await self._run(source, [*keys, *args], len(keys))
 
     async def run_on_news(
         self,
@@ -148,20 +148,33 @@ class Store:
             async with self.answering(UNAVAILABLE_SECONDS + block_milliseconds / 1000):
                 pipeline = self._following.pipeline(transaction=False)
                 pipeline.xread({key: after}, block=block_milliseconds)
-                await self._script(source)(keys=[], args=args, client=pipeline)
-                streams, answer = await pipeline.execute()
+                pipeline.evalsha(self._sha(source), 0, *args)
+                streams, answer = await pipeline.execute(raise_on_error=False)
+                if isinstance(answer, NoScriptError):
+                    answer = await self._run(source, args, 0)
+                for failed in (streams, answer):
+                    if isinstance(failed, Exception):
+                        raise failed
         except StoreUnavailable as refusal:
             self._gate.shut(refusal)
             raise
         return _entries(streams), answer
 
-    def _script(self, source: str) -> AsyncScript:
-        script = self._scripts.get(source)
-        if script is None:
-            script = self._scripts[source] = self.redis.register_script(source)
+    async def _run(self, source: str, args: Sequence[str | int | float], num_keys: int) -> Any:
+        sha = self._sha(source)
+        try:
+            return await self.redis.evalsha(sha, num_keys, *args)
+        except NoScriptError:
+            await self.redis.script_load(source)
+            return await self.redis.evalsha(sha, num_keys, *args)
+
+    def _sha(self, source: str) -> str:
+        sha = self._shas.get(source)
+        if sha is None:
+            sha = self._shas[source] = hashlib.sha1(source.encode()).hexdigest()
             if isinstance(self.redis, Client):
-                self.redis.name_script(script.sha, source)
-        return script
+                self.redis.name_script(sha, source)
+        return sha
 
     async def read_stream(
         self, key: str, after: str, block_milliseconds: int

@@ -203,6 +203,5 @@ async def test_a_thousand_watchers_are_no_herd(server: RedisProcess, own: Store)
     async with asyncio.timeout(5):
         await asyncio.gather(*tasks)
     await watching.close()
-    # Each that lost its connection looks once whether it was only that; then one asks for all.
-    assert len(times) < 5 * num_watchers
-    assert sum(at > times[0] + 2 for at in times) < 20
+    # Each that lost its connection looks once more, twice on its way; then one asks for all.
+    assert len(times) < 2.5 * num_watchers

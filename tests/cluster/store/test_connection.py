@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis.exceptions import ResponseError
 
 from services.cluster.errors import Overloaded, StoreUnavailable
 from services.cluster.store.connection import Store
@@ -41,3 +42,34 @@ async def test_what_reads_on_after_the_closing_opens_nothing_again(redis_url: st
     with pytest.raises(StoreUnavailable, match="closed its connections"):
         await store.read_stream("hearth:none", "0-0", 10)
     assert "redis-gate" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+ANSWER = "return {#KEYS, ARGV[1]}"
+FAILS = "return redis.error_reply('ERR it cannot')"
+
+
+async def test_a_script_that_redis_forgot_is_loaded_again(store: Store) -> None:
+    assert await store.run(ANSWER, ["k"], ["a"]) == [1, "a"]
+    await store.redis.script_flush()
+    assert await store.run(ANSWER, ["k"], ["a"]) == [1, "a"]
+
+
+async def test_a_script_on_news_runs_with_the_entry(store: Store) -> None:
+    key = Keys.JOB_WAKE.format("scan")
+    waiting = asyncio.create_task(store.run_on_news(key, "0-0", 5000, ANSWER, ["a"]))
+    while not (await store.redis.info("clients"))["blocked_clients"]:
+        await asyncio.sleep(0)
+    await store.redis.xadd(key, {"job_id": "j1"}, "5-1")
+    assert await waiting == ([("5-1", {"job_id": "j1"})], [0, "a"])
+    assert await store.run_on_news(key, "5-1", 1, ANSWER, ["b"]) == ([], [0, "b"])
+    await store.redis.script_flush()
+    found = await store.run_on_news(key, "0-0", 1, ANSWER, ["c"])
+    assert found == ([("5-1", {"job_id": "j1"})], [0, "c"])
+
+
+async def test_what_redis_refuses_on_news_is_raised(store: Store) -> None:
+    with pytest.raises(ResponseError, match="it cannot"):
+        await store.run_on_news(Keys.JOB_WAKE.format("scan"), "0-0", 1, FAILS, [])
+    await store.redis.set("hearth:text", "no stream")
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await store.run_on_news("hearth:text", "0-0", 1, ANSWER, ["a"])
