@@ -172,7 +172,7 @@ class ModelRecord(Record):
     """A model of the catalogue, as read from its files. `fim_family` is "" for none.
 
     `host_id` is the host that has the weights, "" for every host. `kv_values_per_token` is how many
-    numbers the key-value cache keeps of each token, 0 while unknown.
+    numbers the key-value cache keeps of each token. Counts of its shape are 0 while unknown.
     """
 
     name: str
@@ -185,6 +185,9 @@ class ModelRecord(Record):
     context_tokens: int = 0
     weights_bytes: int = 0
     kv_values_per_token: int = 0
+    num_layers: int = 0
+    num_heads: int = 0
+    num_kv_heads: int = 0
     fim_family: str = ""
     supports_completion: bool = True
     supports_chat: bool = False
