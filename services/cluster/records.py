@@ -77,8 +77,11 @@ class FimTokens(Record):
 class DeploymentRecord(Record):
     """What is wanted; `phase` and `detail` are the agent's answer to it.
 
-    `device_bytes` is to be taken of each device, 0 for the whole device. `context_tokens` is the
-    limit wanted, 0 for the model's own.
+    `device_bytes` is to be taken of each device, 0 for the whole device; `kv_cache_bytes` of it are
+    the key-value cache's, 0 for the rest. `context_tokens` is the limit wanted, 0 for the model's
+    own; `max_running_requests` 0 stands for the agent's. `quantization` is how weights are made
+    smaller when they are loaded, "" as they are on disk. `speculative_tokens` are guessed at once
+    from the text before, 0 for none.
     """
 
     deployment_id: str
@@ -90,6 +93,10 @@ class DeploymentRecord(Record):
     devices_per_replica: int = 1
     device_bytes: int = 0
     context_tokens: int = 0
+    kv_cache_bytes: int = 0
+    max_running_requests: int = 0
+    quantization: str = ""
+    speculative_tokens: int = 0
     adapter_policy: AdapterPolicy = AdapterPolicy.LATEST_BEST
     default_adapter_id: str = ""
     adapter_ids: tuple[str, ...] = ()

@@ -19,7 +19,11 @@ from services.cluster.records import DeploymentPhase, DeploymentRecord, ReplicaP
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.registry_cache import RegistryCache
 from services.inference.agent.catalogue import STARTER
-from services.inference.agent.deployment_rules import check_adapter_of, check_deployment
+from services.inference.agent.deployment_rules import (
+    check_adapter_of,
+    check_deployment,
+    check_device_kind,
+)
 from services.inference.agent.launch import plan_for
 from services.inference.agent.placement import device_kind, simulate
 from services.inference.agent.plan import MemoryPlan, shortage
@@ -85,6 +89,7 @@ class Deployments:
             }
         )
         check_deployment(wanted, view, self._settings)
+        check_device_kind(wanted, _kind(snapshot))
         plan = self._memory(wanted, view, snapshot)
         if problem := shortage(plan, wanted.device_bytes):
             raise BadRequest(problem, param="device_bytes")
@@ -108,6 +113,7 @@ class Deployments:
             update={"deployment_id": wanted.deployment_id or _new_id(wanted.model)}
         )
         check_deployment(wanted, view, self._settings)
+        check_device_kind(wanted, _kind(snapshot))
         memory = self._memory(wanted, view, snapshot)
         if problem := shortage(memory, wanted.device_bytes):
             return DeploymentPlan(memory, (), problem)
@@ -188,6 +194,11 @@ class Deployments:
     ) -> MemoryPlan:
         spec = next(iter(replica_specs([wanted], view.models).values()))
         return plan_for(spec, device_kind(snapshot), self._settings)
+
+
+def _kind(snapshot: DeviceSnapshot) -> str:
+    """ "" while no device is known."""
+    return device_kind(snapshot) if snapshot.devices else ""
 
 
 def late_replicas(

@@ -23,7 +23,7 @@ def plan_for(spec: ReplicaSpec, kind: str, settings: InferenceSettings) -> Memor
         kind=kind,
         num_devices=spec.num_devices,
         context_tokens=spec.context_tokens,
-        kv_cache_bytes=int(settings.kv_cache_gib * GIB),
+        kv_cache_bytes=spec.kv_cache_bytes or int(settings.kv_cache_gib * GIB),
     )
 
 
@@ -53,6 +53,7 @@ def replica_command(
         f"--deployment-id={spec.deployment_id}",
         f"--devices={','.join(assignment.device_ids)}",
         f"--device-kind={kind}",
+        f"--pipeline-parallel={spec.sharding.pipeline_parallel}",
         f"--kv-cache-bytes={plan.engine_kv_cache_bytes(kind, spec.device_bytes)}",
         f"--agent-pid={os.getpid()}",
     ]

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from services.cluster.devices.records import REPLICA_PREFIX, AssignmentRecord
 from services.cluster.records import DeploymentRecord, ModelRecord
+from services.inference.agent.sharding import Shape, Sharding, sharding
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,21 @@ class ReplicaSpec:
     context_tokens: int
     num_devices: int
     device_bytes: int
+    number: int = 0
+    kv_cache_bytes: int = 0
+    max_running_requests: int = 0
+    quantization: str = ""
+    speculative_tokens: int = 0
 
     @property
     def holder(self) -> str:
         return f"{REPLICA_PREFIX}{self.replica_id}"
+
+    @property
+    def sharding(self) -> Sharding:
+        """How its devices work together; a deployment that none is found for was refused."""
+        shape = Shape.of(self.model) if self.model else Shape()
+        return sharding(shape, self.num_devices) or Sharding(self.num_devices)
 
     @property
     def host_id(self) -> str | None:
@@ -100,6 +112,11 @@ def replica_specs(
             context_tokens=deployment.context_tokens,
             num_devices=deployment.devices_per_replica,
             device_bytes=deployment.device_bytes,
+            number=number,
+            kv_cache_bytes=deployment.kv_cache_bytes,
+            max_running_requests=deployment.max_running_requests,
+            quantization=deployment.quantization,
+            speculative_tokens=deployment.speculative_tokens,
         )
         for deployment in deployments
         for number in range(deployment.num_replicas)
