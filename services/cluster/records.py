@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TypeVar
@@ -10,6 +11,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 log = logging.getLogger(__name__)
+
+_REPLICA_ID = re.compile(r"(?P<deployment_id>.+)-\d+(\.\d+)?")
 
 
 class Record(BaseModel):
@@ -81,7 +84,7 @@ class DeploymentRecord(Record):
     the key-value cache's, 0 for the rest. `context_tokens` is the limit wanted, 0 for the model's
     own; `max_running_requests` 0 stands for the agent's. `quantization` is how weights are made
     smaller when they are loaded, "" as they are on disk. `speculative_tokens` are guessed at once
-    from the text before, 0 for none.
+    from the text before, 0 for none. `generation` grows with each change that needs new replicas.
     """
 
     deployment_id: str
@@ -101,6 +104,7 @@ class DeploymentRecord(Record):
     default_adapter_id: str = ""
     adapter_ids: tuple[str, ...] = ()
     yields_to_runs: bool = False
+    generation: int = 0
     created_at: float
     updated_at: float
     phase: DeploymentPhase = DeploymentPhase.PENDING
@@ -111,8 +115,20 @@ class DeploymentRecord(Record):
         return self.deployment_id
 
     @property
+    def replica_ids(self) -> tuple[str, ...]:
+        """By number: `ID-NUMBER`, or `ID-NUMBER.GENERATION` after a change."""
+        suffix = f".{self.generation}" if self.generation else ""
+        return tuple(f"{self.deployment_id}-{n}{suffix}" for n in range(self.num_replicas))
+
+    @property
     def caps_digest(self) -> str:
         return f"{self.model}|{self.team_id}|{self.adapter_policy}|{self.default_adapter_id}"
+
+
+def deployment_of(replica_id: str) -> str:
+    """Whose a replica is, from its id; "" for none that a deployment gives."""
+    found = _REPLICA_ID.fullmatch(replica_id)
+    return found["deployment_id"] if found else ""
 
 
 class ReplicaRecord(Record):

@@ -8,39 +8,33 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from services.cluster.devices.assignments import Devices
-from services.cluster.devices.records import AssignmentRecord, DeviceSnapshot
-from services.cluster.errors import BadRequest, DeadlineExceeded, NotFound
+from services.cluster.devices.records import DeviceSnapshot
+from services.cluster.errors import BadRequest, DeadlineExceeded, DevicesUnavailable, NotFound
 from services.cluster.records import DeploymentPhase, DeploymentRecord, ReplicaPhase
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.registry_cache import RegistryCache
 from services.inference.agent.catalogue import STARTER
+from services.inference.agent.deployment_plan import (
+    DeploymentPlan,
+    beyond_hosts,
+    plan_deployment,
+)
 from services.inference.agent.deployment_rules import (
     check_adapter_of,
     check_deployment,
     check_device_kind,
 )
 from services.inference.agent.launch import plan_for
-from services.inference.agent.placement import device_kind, simulate
+from services.inference.agent.placement import device_kind
 from services.inference.agent.plan import MemoryPlan, shortage
 from services.inference.agent.reconcile import replica_specs
 from services.inference.settings import InferenceSettings
 
 _STARTER_ID = "starter-coder"
 _MAX_WAIT_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class DeploymentPlan:
-    """`placed` has one assignment for each replica that finds room. `refusal` is "" if all do."""
-
-    memory: MemoryPlan
-    placed: Sequence[AssignmentRecord]
-    refusal: str
 
 
 class Deployments:
@@ -76,7 +70,10 @@ class Deployments:
         )
 
     async def put(self, wanted: DeploymentRecord) -> DeploymentRecord:
-        """Creates or replaces; without an id it is a new one. Raises BadRequest or NotFound."""
+        """Creates or replaces; without an id it is a new one.
+
+        Raises BadRequest, NotFound, and DevicesUnavailable for what no host could ever hold.
+        """
         snapshot, view = await self._devices.snapshot(), await self._registry.view()
         now = time.time()
         wanted = wanted.model_copy(
@@ -93,6 +90,8 @@ class Deployments:
         plan = self._memory(wanted, view, snapshot)
         if problem := shortage(plan, wanted.device_bytes):
             raise BadRequest(problem, param="device_bytes")
+        if problem := beyond_hosts(wanted, view.models, snapshot, self._settings):
+            raise DevicesUnavailable(problem)
         if wanted.deployment_id not in view.deployments:
             await self._registry.put_deployment(wanted)
             return wanted
@@ -114,11 +113,7 @@ class Deployments:
         )
         check_deployment(wanted, view, self._settings)
         check_device_kind(wanted, _kind(snapshot))
-        memory = self._memory(wanted, view, snapshot)
-        if problem := shortage(memory, wanted.device_bytes):
-            return DeploymentPlan(memory, (), problem)
-        placed, refusal = simulate(snapshot, replica_specs([wanted], view.models).values())
-        return DeploymentPlan(memory, placed, refusal)
+        return plan_deployment(wanted, view.models, snapshot, self._settings)
 
     async def add_adapter(
         self, deployment_id: str, adapter_id: str, wait_seconds: float

@@ -17,7 +17,7 @@ from services.cluster.records import (
     ReplicaRecord,
 )
 from services.cluster.registry import ClusterView
-from services.inference.agent.deployments import DeploymentPlan
+from services.inference.agent.deployment_plan import DeploymentPlan
 
 _PHASES = {
     DeploymentPhase.PENDING: pb.DEPLOYMENT_PHASE_PENDING,
@@ -141,6 +141,15 @@ def plan_message(plan: DeploymentPlan) -> pb.DeploymentPlan:
         weights_bytes=plan.memory.weights_bytes,
         kv_cache_bytes=plan.memory.kv_cache_bytes,
         overhead_bytes=plan.memory.overhead_bytes,
+        least_bytes=plan.memory.least_bytes,
+        tensor_parallel=plan.sharding.tensor_parallel,
+        pipeline_parallel=plan.sharding.pipeline_parallel,
+        sharding_reason=plan.sharding_reason,
+        device_counts=plan.device_counts,
+        num_contexts=plan.num_contexts,
+        max_context_tokens=plan.max_context_tokens,
+        usable_bytes=plan.usable_bytes,
+        advice=plan.advice,
     )
 
 

@@ -24,7 +24,7 @@ def deployment_phase(
     `replicas` are those of the registry by id. `waits` says of each wanted replica that has no
     record why not, as a sentence; "" stands for one that is about to start.
     """
-    ids = [f"{deployment.deployment_id}-{number}" for number in range(deployment.num_replicas)]
+    ids = deployment.replica_ids
     found = {i: replicas[i] for i in ids if i in replicas and _is_of(replicas[i], deployment)}
     ready = [i for i, replica in found.items() if replica.phase is ReplicaPhase.READY]
     if len(ready) == len(ids):

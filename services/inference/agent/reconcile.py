@@ -104,7 +104,7 @@ def replica_specs(
     """Every replica that is wanted in the cluster, by its id: the deployment's and its number."""
     specs = (
         ReplicaSpec(
-            replica_id=f"{deployment.deployment_id}-{number}",
+            replica_id=replica_id,
             deployment_id=deployment.deployment_id,
             engine=deployment.engine,
             model_name=deployment.model,
@@ -119,7 +119,7 @@ def replica_specs(
             speculative_tokens=deployment.speculative_tokens,
         )
         for deployment in deployments
-        for number in range(deployment.num_replicas)
+        for number, replica_id in enumerate(deployment.replica_ids)
     )
     return {spec.replica_id: spec for spec in specs}
 

@@ -173,9 +173,9 @@ class Supervisor:
     async def _start(
         self, spec: ReplicaSpec, assignment: AssignmentRecord, own: DeviceSnapshot
     ) -> None:
-        kinds = {device.device_id: device.kind for device in own.devices}
-        kind = kinds[assignment.device_ids[0]]
-        if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings):
+        devices = [d for d in own.devices if d.device_id in assignment.device_ids]
+        kind, total_bytes = devices[0].kind, min(device.total_bytes for device in devices)
+        if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings, total_bytes):
             self._replicas.refuse(spec, assignment, problem)
             return
         command = replica_command(spec, assignment, kind, self._settings)
