@@ -27,6 +27,7 @@ from services.cluster.settings import load
 from services.cluster.store.connection import Store
 from services.inference.engines import engine_class
 from services.inference.engines.base import Engine, EngineConfig
+from services.inference.engines.environment import VISIBLE_DEVICES
 from services.inference.serving.adapters import RETRY_SECONDS, ReplicaAdapters
 from services.inference.serving.arguments import Arguments, engine_config, parse
 from services.inference.serving.generations import Generations
@@ -243,4 +244,6 @@ def main() -> NoReturn:
         die_with_parent(arguments.agent_pid)
     settings = load(InferenceSettings)
     cluster_log.configure(log_name(arguments.replica_id), settings)
+    visible = os.environ.get(VISIBLE_DEVICES, "")
+    log.info("replica begins", extra={"replica_id": arguments.replica_id, VISIBLE_DEVICES: visible})
     uvloop.run(_run_and_exit(Replica(arguments, settings)))
