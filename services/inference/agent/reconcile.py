@@ -78,23 +78,32 @@ class LocalPhase(StrEnum):
 
 @dataclass(frozen=True)
 class LocalReplica:
-    """A replica that this agent has started. `retry_at` is when one that ended is due again."""
+    """A replica that this agent has started. `retry_at` is when one that ended is due again.
+
+    `ready` says of one that runs whether its engine has started: no other starts beside it before,
+    because an engine measures what its device has left.
+    """
 
     spec: ReplicaSpec
     assignment: AssignmentRecord
     phase: LocalPhase
     retry_at: float = 0.0
+    ready: bool = True
 
 
 @dataclass
 class Steps:
-    """What to do now, by replica id; `retry_at` is when to look again at the latest."""
+    """What to do now, by replica id; `retry_at` is when to look again at the latest.
+
+    `wait` says of those whose turn it is not yet why, as a sentence.
+    """
 
     place: list[ReplicaSpec] = field(default_factory=list)
     start: list[tuple[ReplicaSpec, AssignmentRecord]] = field(default_factory=list)
     stop: list[str] = field(default_factory=list)
     forget: list[str] = field(default_factory=list)
     release: list[str] = field(default_factory=list)
+    wait: dict[str, str] = field(default_factory=dict)
     retry_at: float = float("inf")
 
 
@@ -133,6 +142,7 @@ def next_steps(
 ) -> Steps:
     """`assigned` are the assignments of replicas, by replica id; `now` is on retry_at's clock."""
     steps = Steps()
+    busy = _starting_on(local)
     for replica_id in sorted({*wanted, *local, *assigned}):
         spec, assignment = wanted.get(replica_id), assigned.get(replica_id)
         mine = local.get(replica_id)
@@ -154,6 +164,21 @@ def next_steps(
                 steps.release.append(replica_id)
             elif mine and mine.spec == spec and mine.retry_at > now:
                 steps.retry_at = min(steps.retry_at, mine.retry_at)
+            elif first := next((busy[d] for d in assignment.device_ids if d in busy), ""):
+                steps.wait[replica_id] = (
+                    f"Replica {replica_id} starts when {first} is ready, on the same device."
+                )
             else:
                 steps.start.append((spec, assignment))
+                busy |= dict.fromkeys(assignment.device_ids, replica_id)
     return steps
+
+
+def _starting_on(local: Mapping[str, LocalReplica]) -> dict[str, str]:
+    """Who is between its start and ready, by device."""
+    return {
+        device_id: replica_id
+        for replica_id, replica in local.items()
+        if replica.phase is LocalPhase.RUNNING and not replica.ready
+        for device_id in replica.assignment.device_ids
+    }

@@ -27,6 +27,8 @@ REPLICA_ENDS = Counter(
 )
 _COULD_NOT_START = 127
 _OBSTACLE_PAUSE_SECONDS = 10.0
+_STARTED = (ReplicaPhase.READY, ReplicaPhase.DRAINING)
+_LONGEST_START_SECONDS = 900.0  # that others on its devices wait for it
 
 
 @dataclass
@@ -41,12 +43,15 @@ class _Replica:
     watching: asyncio.Task[None] | None = None
     started_at: float = field(default_factory=time.time)
 
-    def local(self) -> LocalReplica:
+    def local(self, record: ReplicaRecord | None) -> LocalReplica:
+        """`record` is what the registry has of it."""
         if self.process is None:
             retry_at = self.ending.retry_at if self.ending else 0.0
             return LocalReplica(self.spec, self.assignment, LocalPhase.ENDED, retry_at)
         phase = LocalPhase.STOPPING if self.stopping else LocalPhase.RUNNING
-        return LocalReplica(self.spec, self.assignment, phase)
+        said = record is not None and record.pid == self.process.pid and record.phase in _STARTED
+        ready = said or time.time() - self.started_at > _LONGEST_START_SECONDS
+        return LocalReplica(self.spec, self.assignment, phase, ready=ready)
 
     def ended_record(self, ending: Ending) -> ReplicaRecord:
         """What the others see in place of the word of a replica that has none."""
@@ -72,8 +77,9 @@ class Replicas:
         self._changed = changed
         self._replicas: dict[str, _Replica] = {}
 
-    def local(self) -> dict[str, LocalReplica]:
-        return {replica_id: replica.local() for replica_id, replica in self._replicas.items()}
+    def local(self, records: Mapping[str, ReplicaRecord]) -> dict[str, LocalReplica]:
+        """By replica id; `records` are those of the registry."""
+        return {i: replica.local(records.get(i)) for i, replica in self._replicas.items()}
 
     async def start(
         self,

@@ -103,9 +103,8 @@ class Supervisor:
         held = await self._devices.held([spec.holder for spec in specs.values()])
         unwanted = [a for i, a in replica_assignments(own.assignments).items() if i not in specs]
         assigned = replica_assignments([*unwanted, *held])
-        steps = next_steps(
-            wanted, self._replicas.local(), assigned, self._host(own), time.monotonic()
-        )
+        local = self._replicas.local(view.replicas)
+        steps = next_steps(wanted, local, assigned, self._host(own), time.monotonic())
         for replica_id in steps.stop:
             self._stop(replica_id)
         for replica_id in steps.forget:
@@ -116,7 +115,7 @@ class Supervisor:
         for spec, assignment in steps.start:
             await self._start(spec, assignment, own)
         yielding = {d.deployment_id for d in view.deployments.values() if d.yields_to_runs}
-        waits = makers | await self._place(steps.place, yielding)
+        waits = makers | steps.wait | await self._place(steps.place, yielding)
         await self._replicas.beat()
         if self._phases.leads(self._cache.view):
             waits |= agentless(wanted.keys() & assigned.keys(), assigned, self._cache.view)
@@ -129,7 +128,7 @@ class Supervisor:
         self._due.set()
         if self._task:
             await self._task
-        for replica_id, replica in self._replicas.local().items():
+        for replica_id, replica in self._replicas.local({}).items():
             if replica.phase is LocalPhase.RUNNING:
                 self._stop(replica_id)
         await self._replicas.close()

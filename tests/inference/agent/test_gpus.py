@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import grpc.aio
@@ -55,11 +56,16 @@ async def ready(host: Host, *replica_ids: str) -> dict[str, ReplicaRecord]:
     return dict((await host.until(all_ready)).replicas)
 
 
-def printed(host: Host, replica_id: str) -> str:
-    """What the replica says that it sees of the host's GPUs."""
+def logged(host: Host, replica_id: str) -> dict[str, dict[str, str]]:
+    """The lines of a replica's log, by message."""
     log = host.settings.data_dir / "logs" / f"replica-{replica_id}.log"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    return str(next(line[VISIBLE_DEVICES] for line in lines if VISIBLE_DEVICES in line))
+    return {line["message"]: line for line in lines}
+
+
+def printed(host: Host, replica_id: str) -> str:
+    """What the replica says that it sees of the host's GPUs."""
+    return logged(host, replica_id)["replica begins"][VISIBLE_DEVICES]
 
 
 @pytest.mark.parametrize("num", [1, 2, 4])
@@ -112,6 +118,10 @@ async def test_three_models_share_a_gpu_and_a_fourth_that_does_not_fit_waits(hos
     replicas = await ready(host, "a-0", "b-0", "c-0")
     assert len({replicas[f"{name}-0"].device_ids for name in "abc"}) == 1
     assert len({replicas[f"{name}-0"].pid for name in "abc"}) == 3
+    # One after another: an engine measures what the device has left.
+    logs = [logged(host, f"{name}-0") for name in "abc"]
+    starts = sorted((log["replica begins"]["time"], log["replica ready"]["time"]) for log in logs)
+    assert all(ready < begins for (_, ready), (begins, _) in pairwise(starts))
 
     wanted = echo("fourth", device_bytes=7 * GIB)
     plan = await agent.PlanDeployment(pb.PlanDeploymentRequest(deployment=wanted))

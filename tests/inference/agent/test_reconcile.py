@@ -98,6 +98,28 @@ def test_one_that_ended_waits_unless_something_else_is_wanted() -> None:
     assert next_steps({"d-0": changed}, local, assigned, HERE, 9.0).start
 
 
+def test_replicas_start_one_after_another_on_a_device_and_at_once_on_others() -> None:
+    specs = {i: replace(a_spec(), replica_id=i) for i in ("a-0", "b-0", "c-0")}
+    specs["a-0"] = replace(specs["a-0"], num_devices=2)
+    assigned = {
+        "a-0": an_assignment(specs["a-0"], devices=("g0", "g1")),
+        "b-0": an_assignment(specs["b-0"], devices=("g1",)),
+        "c-0": an_assignment(specs["c-0"], devices=("g2",)),
+    }
+    host = Host("here", frozenset({"g0", "g1", "g2"}))
+    steps = next_steps(specs, {}, assigned, host, 0)
+    assert [spec.replica_id for spec, _ in steps.start] == ["a-0", "c-0"]
+    assert steps.wait == {"b-0": "Replica b-0 starts when a-0 is ready, on the same device."}
+
+    def after(phase: LocalPhase, *, ready: bool) -> list[str]:
+        local = {"a-0": LocalReplica(specs["a-0"], assigned["a-0"], phase, 99.0, ready)}
+        return [s.replica_id for s, _ in next_steps(specs, local, assigned, host, 0).start]
+
+    assert after(LocalPhase.RUNNING, ready=False) == ["c-0"]
+    assert after(LocalPhase.RUNNING, ready=True) == ["b-0", "c-0"]
+    assert after(LocalPhase.ENDED, ready=True) == ["b-0", "c-0"], "it failed: the next one's turn"
+
+
 def test_one_that_ended_is_forgotten_when_it_is_not_wanted_here() -> None:
     spec = a_spec()
     local = {"d-0": LocalReplica(spec, an_assignment(spec), LocalPhase.ENDED, retry_at=10.0)}
