@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -50,8 +51,13 @@ def obstacle(
 
 
 def replica_command(
-    spec: ReplicaSpec, assignment: AssignmentRecord, kind: str, settings: InferenceSettings
+    spec: ReplicaSpec,
+    assignment: AssignmentRecord,
+    kind: str,
+    settings: InferenceSettings,
+    total_bytes: int = 0,
 ) -> list[str]:
+    """`total_bytes` has the largest of its devices."""
     plan = plan_for(spec, kind, settings)
     return [
         sys.executable,
@@ -63,8 +69,14 @@ def replica_command(
         f"--device-kind={kind}",
         f"--pipeline-parallel={spec.sharding.pipeline_parallel}",
         f"--kv-cache-bytes={plan.engine_kv_cache_bytes(kind, spec.device_bytes)}",
+        f"--device-share={_share(spec.device_bytes, total_bytes):.4f}",
         f"--agent-pid={os.getpid()}",
     ]
+
+
+def _share(device_bytes: int, total_bytes: int) -> float:
+    """Rounded down, so that the shares of a device never come to more than it has."""
+    return math.floor(10_000 * device_bytes / total_bytes) / 10_000 if total_bytes else 0.0
 
 
 def replica_environment(

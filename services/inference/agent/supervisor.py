@@ -173,11 +173,11 @@ class Supervisor:
         self, spec: ReplicaSpec, assignment: AssignmentRecord, own: DeviceSnapshot
     ) -> None:
         devices = [d for d in own.devices if d.device_id in assignment.device_ids]
-        kind, total_bytes = devices[0].kind, min(device.total_bytes for device in devices)
-        if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings, total_bytes):
+        kind, sizes = devices[0].kind, [device.total_bytes for device in devices]
+        if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings, min(sizes)):
             self._replicas.refuse(spec, assignment, problem)
             return
-        command = replica_command(spec, assignment, kind, self._settings)
+        command = replica_command(spec, assignment, kind, self._settings, max(sizes))
         environment = replica_environment(self._environment, assignment, kind, self._settings)
         await self._replicas.start(spec, assignment, command, environment)
 

@@ -40,6 +40,9 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "enable_log_requests": False,
         "max_logprobs": _MAX_LOGPROBS,
     }
+    if config.device_share and not on_cpu:
+        # It starts only where so much is free, even if it is told how large its cache is.
+        arguments["gpu_memory_utilization"] = config.device_share
     if config.embeds:
         return arguments | {"runner": "pooling"}
     if config.speculative_tokens:

@@ -26,6 +26,7 @@ class Arguments:
     device_kind: str
     kv_cache_bytes: int
     pipeline_parallel: int
+    device_share: float
     agent_pid: int
 
 
@@ -37,6 +38,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
     parser.add_argument("--device-kind", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--kv-cache-bytes", type=int, default=0)
     parser.add_argument("--pipeline-parallel", type=int, default=1, help="stages of layers")
+    parser.add_argument("--device-share", type=float, default=0.0, help="of each device, 0: all")
     parser.add_argument("--agent-pid", type=int, default=0)
     found = parser.parse_args(arguments)
     return Arguments(
@@ -46,6 +48,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         found.device_kind,
         found.kv_cache_bytes,
         found.pipeline_parallel,
+        found.device_share,
         found.agent_pid,
     )
 
@@ -71,6 +74,7 @@ def engine_config(
         pipeline_parallel=arguments.pipeline_parallel,
         context_tokens=deployment.context_tokens,
         kv_cache_bytes=arguments.kv_cache_bytes,
+        device_share=arguments.device_share,
         quantization=deployment.quantization,
         speculative_tokens=deployment.speculative_tokens,
         embeds=bool(model and model.supports_embeddings and not model.supports_completion),

@@ -35,6 +35,12 @@ def test_a_gpu_is_used_as_it_is_best() -> None:
     assert arguments()["kv_cache_memory_bytes"] is None  # what the GPU has left
 
 
+def test_an_engine_that_shares_a_gpu_is_told_its_share() -> None:
+    assert "gpu_memory_utilization" not in arguments()
+    assert arguments(device_share=0.25)["gpu_memory_utilization"] == 0.25
+    assert "gpu_memory_utilization" not in arguments(device_share=0.25, device_kind="cpu")
+
+
 def test_a_cpu_never_gives_all_its_memory() -> None:
     found = arguments(device_kind="cpu")
     assert (found["dtype"], found["enforce_eager"]) == ("float32", True)
