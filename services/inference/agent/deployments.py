@@ -95,11 +95,13 @@ class Deployments:
         if wanted.deployment_id not in view.deployments:
             await self._registry.put_deployment(wanted)
             return wanted
-        kept = ("created_at", "phase", "detail")
         return await self._registry.change_deployment(
-            wanted.deployment_id,
-            lambda old: wanted.model_copy(update={name: getattr(old, name) for name in kept}),
+            wanted.deployment_id, partial(_replaced, wanted=wanted)
         )
+
+    async def restart(self, deployment_id: str) -> DeploymentRecord:
+        """Wants new replicas, as after a change. Raises NotFound."""
+        return await self._registry.change_deployment(deployment_id, renewed)
 
     async def delete(self, deployment_id: str) -> None:
         if not await self._registry.delete_deployment(deployment_id):
@@ -189,6 +191,27 @@ class Deployments:
     ) -> MemoryPlan:
         spec = next(iter(replica_specs([wanted], view.models).values()))
         return plan_for(spec, device_kind(snapshot), self._settings)
+
+
+_KEPT_FIELDS = ("created_at", "phase", "detail", "generation")
+# What a replica takes over while it runs, or what only says how many there are.
+_SOFT_FIELDS = {
+    *("team_id", "project_id", "num_replicas", "adapter_policy", "default_adapter_id"),
+    *("adapter_ids", "yields_to_runs", "updated_at", "schema_version", *_KEPT_FIELDS),
+}
+
+
+def _replaced(old: DeploymentRecord, wanted: DeploymentRecord) -> DeploymentRecord:
+    """What is wanted instead, of a new generation where replicas that run cannot follow."""
+    new = wanted.model_copy(update={name: getattr(old, name) for name in _KEPT_FIELDS})
+    hard = old.model_dump(exclude=_SOFT_FIELDS) != new.model_dump(exclude=_SOFT_FIELDS)
+    return renewed(new) if hard else new
+
+
+def renewed(record: DeploymentRecord) -> DeploymentRecord:
+    return record.model_copy(
+        update={"generation": record.generation + 1, "updated_at": time.time()}
+    )
 
 
 def _kind(snapshot: DeviceSnapshot) -> str:

@@ -29,10 +29,13 @@ def deployment_phase(
     ready = [i for i, replica in found.items() if replica.phase is ReplicaPhase.READY]
     if len(ready) == len(ids):
         return DeploymentPhase.READY, ""
+    former = _still_serving(deployment, replicas)
     told = [_sentence(i, found.get(i), waits.get(i, "")) for i in ids if i not in ready]
     detail = _joined(told)
-    if ready:
-        return DeploymentPhase.DEGRADED, f"{len(ready)} of {len(ids)} replicas are ready. {detail}"
+    if ready or former:
+        before = f" {', '.join(former)} serves as before until then." if former else ""
+        share = f"{len(ready)} of {len(ids)} replicas are ready."
+        return DeploymentPhase.DEGRADED, f"{share}{before} {detail}"
     phases = {replica.phase for replica in found.values()}
     if ReplicaPhase.STARTING in phases or ReplicaPhase.DRAINING in phases:
         return DeploymentPhase.STARTING, detail
@@ -46,6 +49,19 @@ def deployment_phase(
 def _is_of(replica: ReplicaRecord, deployment: DeploymentRecord) -> bool:
     """One that still runs what was wanted before the last change does not count."""
     return (replica.model, replica.engine) == (deployment.model, deployment.engine)
+
+
+def _still_serving(
+    deployment: DeploymentRecord, replicas: Mapping[str, ReplicaRecord]
+) -> list[str]:
+    """Replicas from before the last change, which go when the new ones are ready."""
+    return sorted(
+        replica.replica_id
+        for replica in replicas.values()
+        if replica.deployment_id == deployment.deployment_id
+        and replica.replica_id not in deployment.replica_ids
+        and replica.phase is ReplicaPhase.READY
+    )
 
 
 def _sentence(replica_id: str, replica: ReplicaRecord | None, wait: str) -> str:

@@ -7,7 +7,7 @@ runs. Nothing here reads a clock, a file or Redis.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from services.cluster.devices.records import REPLICA_PREFIX, AssignmentRecord
@@ -95,7 +95,8 @@ class LocalReplica:
 class Steps:
     """What to do now, by replica id; `retry_at` is when to look again at the latest.
 
-    `wait` says of those whose turn it is not yet why, as a sentence.
+    `renew` are those whose model has changed: their deployments need new replicas. `wait` says of
+    those whose turn it is not yet why, as a sentence.
     """
 
     place: list[ReplicaSpec] = field(default_factory=list)
@@ -103,6 +104,7 @@ class Steps:
     stop: list[str] = field(default_factory=list)
     forget: list[str] = field(default_factory=list)
     release: list[str] = field(default_factory=list)
+    renew: list[str] = field(default_factory=list)
     wait: dict[str, str] = field(default_factory=dict)
     retry_at: float = float("inf")
 
@@ -139,8 +141,12 @@ def next_steps(
     assigned: Mapping[str, AssignmentRecord],
     host: Host,
     now: float,
+    kept: Collection[str] = (),
 ) -> Steps:
-    """`assigned` are the assignments of replicas, by replica id; `now` is on retry_at's clock."""
+    """`assigned` are the assignments of replicas, by replica id; `now` is on retry_at's clock.
+
+    `kept` are those that serve on although they are not wanted any more.
+    """
     steps = Steps()
     busy = _starting_on(local)
     for replica_id in sorted({*wanted, *local, *assigned}):
@@ -149,8 +155,11 @@ def next_steps(
         if mine and mine.phase is LocalPhase.STOPPING:
             continue
         if mine and mine.phase is LocalPhase.RUNNING:
-            if mine.spec != spec or mine.assignment != assignment:
+            if mine.assignment != assignment or (spec is None and replica_id not in kept):
                 steps.stop.append(replica_id)
+            elif spec and mine.spec != spec:
+                alone = spec.model and replace(mine.spec, model=spec.model) == spec
+                (steps.renew if alone else steps.stop).append(replica_id)
             continue
         here = assignment is not None and assignment.host_id == host.host_id
         if mine and (spec is None or not here):

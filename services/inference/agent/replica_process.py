@@ -12,6 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from services.cluster.tasks import end
+
+RETIRE = signal.SIGUSR1  # to a replica that another one has replaced: finish without hurry
+
 _GROUP_GONE_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.01
 _TAIL_BYTES = 64 * 1024
@@ -55,10 +59,20 @@ class ReplicaProcess:
         await self._end_group()
         return status
 
-    async def stop(self, grace_seconds: float) -> None:
-        """SIGTERM to the first process, which drains; after the grace SIGKILL to the group."""
+    async def stop(
+        self,
+        grace_seconds: float,
+        number: signal.Signals = signal.SIGTERM,
+        before: asyncio.Task[None] | None = None,
+    ) -> None:
+        """A signal to the first process, which drains; after the grace SIGKILL to the group.
+
+        `before` is a stop with more time, which this one puts an end to.
+        """
+        if before:
+            await end(before)
         with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+            self._process.send_signal(number)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), grace_seconds)
         await self._end_group()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from services.cluster.errors import StoreUnavailable
 from services.cluster.records import ReplicaPhase, ReplicaRecord
 from services.cluster.registry import Registry
 from services.inference.agent.reconcile import LocalPhase, LocalReplica, ReplicaSpec
-from services.inference.agent.replica_process import ReplicaProcess, describe_status
+from services.inference.agent.replica_process import RETIRE, ReplicaProcess, describe_status
 from services.inference.agent.restarts import CANNOT_WORK, Ending, after_end
 
 log = logging.getLogger(__name__)
@@ -118,13 +119,22 @@ class Replicas:
         )
 
     def stop(self, replica_id: str, grace_seconds: float) -> None:
-        """Begins to stop it; `changed` tells when it is gone."""
+        """Begins to stop it, or hurries it up; `changed` tells when it is gone."""
+        self._end_process(replica_id, grace_seconds, signal.SIGTERM)
+
+    def retire(self, replica_id: str, grace_seconds: float) -> None:
+        """As `stop`, but it may take its time to finish what it has begun."""
+        self._end_process(replica_id, grace_seconds, RETIRE)
+
+    def _end_process(self, replica_id: str, grace_seconds: float, number: signal.Signals) -> None:
         replica = self._replicas[replica_id]
-        if replica.process and not replica.stopping:
-            log.info("replica is stopped", extra={"replica_id": replica_id})
-            replica.stopping = asyncio.create_task(
-                replica.process.stop(grace_seconds), name=f"stop-{replica_id}"
-            )
+        if replica.process is None:
+            return
+        log.info("replica is stopped", extra={"replica_id": replica_id, "signal": number.name})
+        before = replica.stopping
+        replica.stopping = asyncio.create_task(
+            replica.process.stop(grace_seconds, number, before), name=f"stop-{replica_id}"
+        )
 
     async def forget(self, replica_id: str) -> None:
         """One that has ended and is not this agent's any more."""
