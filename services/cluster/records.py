@@ -46,7 +46,11 @@ def readable(kind: type[R], values: Iterable[str | bytes]) -> list[R]:
 
 
 class ReplicaPhase(StrEnum):
+    """`warming`: the engine is up, and its first generation runs."""
+
+    DOWNLOADING = "downloading"
     STARTING = "starting"
+    WARMING = "warming"
     READY = "ready"
     DRAINING = "draining"
     FAILED = "failed"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,6 +16,7 @@ from services.cluster.records import ModelRecord
 from services.cluster.store.connection import Store
 from services.inference.agent.catalogue import Catalogue
 from services.inference.agent.deployments import Deployments
+from services.inference.agent.replica_logs import ReplicaLogs
 from services.inference.agent.servicer import InferenceServicer
 from services.inference.settings import InferenceSettings
 from tests.gateway.conftest import Gateway
@@ -34,7 +37,7 @@ PATH = "/api/v1/deployments"
 
 
 @pytest_asyncio.fixture
-async def administered(gateway: Gateway, store: Store) -> AsyncIterator[Gateway]:
+async def administered(gateway: Gateway, store: Store, tmp_path: Path) -> AsyncIterator[Gateway]:
     """A host with 4 GPUs, a model, and an agent that answers."""
     state, devices = gateway.state, Devices(store)
     await state.registry.put_model(MODEL)
@@ -51,6 +54,7 @@ async def administered(gateway: Gateway, store: Store) -> AsyncIterator[Gateway]
         devices,
         Catalogue(state.registry, "here"),
         Deployments(state.registry, state.cache, devices, InferenceSettings()),
+        ReplicaLogs(tmp_path / "logs", "here"),
     )
     async with behind(gateway, "inference", servicer):
         yield gateway
@@ -72,6 +76,8 @@ async def test_a_deployment_is_made_changed_and_deleted(administered: Gateway) -
         assert shown["max_running_requests"] == 8, "what is left out stays"
         assert shown["created_at"] == made.json()["created_at"]
 
+        assert (await client.post(f"{PATH}/d/restart")).json()["deployment_id"] == "d"
+        assert (await client.post(f"{PATH}/other/restart")).status_code == 404
         assert (await client.delete(f"{PATH}/d")).status_code == 204
         assert (await client.get(f"{PATH}/d")).status_code == 404
         assert (await client.patch(f"{PATH}/d", json=changes)).status_code == 404
@@ -93,6 +99,31 @@ async def test_a_plan_says_what_fits_and_how(administered: Gateway) -> None:
         assert "needs 8 cuda device(s)" in eight["refusal"]
         assert "Set devices_per_replica to 4." in eight["advice"]
         assert [d["deployment_id"] for d in (await client.get(PATH)).json()] == ["d1"]
+
+
+async def test_the_log_of_a_replica_is_read_and_followed(
+    administered: Gateway, tmp_path: Path
+) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir(exist_ok=True)
+    (logs / "replica-d-0.out").write_text("Traceback\n")
+    (logs / "replica-d-0.log").write_text("one\ntwo\n")
+    path = "/api/v1/replicas/d-0/log"
+    async with administered.client(Scope.ADMIN) as client:
+        answer = await client.get(path, params={"num_lines": 1})
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.text == 'event: lines\ndata: {"lines":["two"]}\n\n'
+        assert "Traceback" in (await client.get(path, params={"printed": True})).text
+        assert (await client.get("/api/v1/replicas/d-9/log")).status_code == 404
+        async with client.stream("GET", path, params={"follow": True}) as following:
+            lines = following.aiter_lines()
+            while "two" not in await anext(lines):
+                pass
+            with (logs / "replica-d-0.log").open("a") as log:
+                log.write("three\n")
+            async with asyncio.timeout(10):
+                while "three" not in await anext(lines):
+                    pass
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,18 @@ async def delete_deployment(request: Request, deployment_id: str, caller: Admini
     await state.cache.refresh()
 
 
+@router.post("/{deployment_id}/restart")
+async def restart_deployment(
+    request: Request, deployment_id: str, caller: Administrator
+) -> DeploymentView:
+    """New replicas, beside the old ones if memory allows; one that has failed is tried at once."""
+    state = state_of(request)
+    agent = await state.services.agent()
+    wanted = pb.RestartDeploymentRequest(deployment_id=deployment_id)
+    await answered(agent.RestartDeployment(wanted))
+    return await _shown(state, deployment_id)
+
+
 @router.put("/{deployment_id}/adapters/{adapter_id}")
 async def load_adapter(
     request: Request, deployment_id: str, adapter_id: str, caller: Administrator

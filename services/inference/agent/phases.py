@@ -12,6 +12,12 @@ from services.cluster.records import (
 )
 
 _NUM_TOLD = 3
+_ON_THEIR_WAY = {
+    ReplicaPhase.DOWNLOADING,
+    ReplicaPhase.STARTING,
+    ReplicaPhase.WARMING,
+    ReplicaPhase.DRAINING,
+}
 
 
 def deployment_phase(
@@ -37,7 +43,7 @@ def deployment_phase(
         share = f"{len(ready)} of {len(ids)} replicas are ready."
         return DeploymentPhase.DEGRADED, f"{share}{before} {detail}"
     phases = {replica.phase for replica in found.values()}
-    if ReplicaPhase.STARTING in phases or ReplicaPhase.DRAINING in phases:
+    if phases & _ON_THEIR_WAY:
         return DeploymentPhase.STARTING, detail
     if ReplicaPhase.FAILED in phases:
         return DeploymentPhase.FAILED, detail

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,9 @@ _LOOK_AGAIN_SECONDS = 0.01
 _TAIL_BYTES = 64 * 1024
 _MAX_OUTPUT_BYTES = 32 * 1024 * 1024
 _MAX_REASON = 600
+_POINTS_ABOVE = "root cause above"
+# As the last line of a traceback, also behind the name of vLLM's process.
+_ERROR_LINE = re.compile(r"(?:^|\s)(?P<error>(?:\w+\.)*\w*(?:Error|Exception): .+)$")
 
 
 class ReplicaProcess:
@@ -115,7 +119,10 @@ def describe_status(status: int) -> str:
 
 
 def last_words(text: str) -> str:
-    """The newest reason in lines of our log, else the last plain line."""
+    """The newest reason in lines of our log, else the last plain line.
+
+    Where vLLM only points to the root cause that its other process has told above, it is that.
+    """
     plain = ""
     for line in reversed(text.splitlines()):
         entry = _log_line(line)
@@ -123,8 +130,21 @@ def last_words(text: str) -> str:
             plain = plain or line.strip()
         elif entry.get("level") in ("error", "critical"):
             said = str(entry.get("reason") or _last_line(entry.get("exception")))
-            return (said or str(entry.get("message", "")))[:_MAX_REASON]
+            said = said or str(entry.get("message", ""))
+            return ((_root_cause(text) if _POINTS_ABOVE in said else "") or said)[:_MAX_REASON]
     return plain[:_MAX_REASON]
+
+
+def _root_cause(text: str) -> str:
+    """The newest error that a traceback in plain lines ends with; "" when there is none."""
+    found = [
+        match["error"]
+        for line in text.splitlines()
+        if _log_line(line) is None
+        and (match := _ERROR_LINE.search(line))
+        and _POINTS_ABOVE not in line
+    ]
+    return found[-1] if found else ""
 
 
 def _last_line(exception: object) -> str:

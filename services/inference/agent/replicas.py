@@ -11,21 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prometheus_client import Counter
-
 from services.cluster.devices.records import AssignmentRecord
 from services.cluster.errors import StoreUnavailable
 from services.cluster.records import ReplicaPhase, ReplicaRecord
 from services.cluster.registry import Registry
+from services.inference.agent.advice import advised
+from services.inference.agent.metrics import REPLICA_ENDS, REPLICA_RESTARTS
 from services.inference.agent.reconcile import LocalPhase, LocalReplica, ReplicaSpec
 from services.inference.agent.replica_process import RETIRE, ReplicaProcess, describe_status
 from services.inference.agent.restarts import CANNOT_WORK, Ending, after_end
 
 log = logging.getLogger(__name__)
 
-REPLICA_ENDS = Counter(
-    "hearth_replica_ends", "Replicas that ended without having been told to.", ["deployment"]
-)
 _COULD_NOT_START = 127
 _OBSTACLE_PAUSE_SECONDS = 10.0
 _STARTED = (ReplicaPhase.READY, ReplicaPhase.DRAINING)
@@ -34,7 +31,10 @@ _LONGEST_START_SECONDS = 900.0  # that others on its devices wait for it
 
 @dataclass
 class _Replica:
-    """`process` is None when it has ended or never began; then `ending` says why."""
+    """`process` is None when it has ended or never began; then `ending` says why.
+
+    `refused` is the phase of one that was kept from being started.
+    """
 
     spec: ReplicaSpec
     assignment: AssignmentRecord
@@ -42,6 +42,7 @@ class _Replica:
     ending: Ending | None = None
     stopping: asyncio.Task[None] | None = None
     watching: asyncio.Task[None] | None = None
+    refused: ReplicaPhase | None = None
     started_at: float = field(default_factory=time.time)
 
     def local(self, record: ReplicaRecord | None) -> LocalReplica:
@@ -62,7 +63,7 @@ class _Replica:
             model=self.spec.model_name,
             engine=self.spec.engine,
             host_id=self.assignment.host_id,
-            phase=ReplicaPhase.FAILED if ending.failed else ReplicaPhase.STARTING,
+            phase=self.refused or (ReplicaPhase.FAILED if ending.failed else ReplicaPhase.STARTING),
             detail=ending.detail,
             device_ids=self.assignment.device_ids,
             started_at=self.started_at,
@@ -99,6 +100,8 @@ class Replicas:
             self._end(replica, _COULD_NOT_START, f"its process cannot be started: {error}")
             return
         self._replicas[spec.replica_id] = replica
+        if replica.ending:
+            REPLICA_RESTARTS.labels(spec.deployment_id).inc()
         replica.watching = asyncio.create_task(
             self._watch(replica, replica.process), name=f"watch-{spec.replica_id}"
         )
@@ -107,14 +110,24 @@ class Replicas:
             extra={"replica_id": spec.replica_id, "replica_pid": replica.process.pid},
         )
 
-    def refuse(self, spec: ReplicaSpec, assignment: AssignmentRecord, reason: str) -> None:
-        """Keeps it from being started for some time; the reason is a sentence."""
+    def refuse(
+        self,
+        spec: ReplicaSpec,
+        assignment: AssignmentRecord,
+        reason: str,
+        phase: ReplicaPhase = ReplicaPhase.FAILED,
+    ) -> None:
+        """Keeps it from being started for some time; the reason is a sentence.
+
+        With `phase` DOWNLOADING nothing is wrong: its weights are on their way.
+        """
         retry_at = time.monotonic() + _OBSTACLE_PAUSE_SECONDS
         before = self._replicas.get(spec.replica_id)
         self._replicas[spec.replica_id] = _Replica(
             spec,
             assignment,
             ending=Ending(CANNOT_WORK, reason, 1, retry_at),
+            refused=phase,
             started_at=before.started_at if before else time.time(),
         )
 
@@ -155,7 +168,8 @@ class Replicas:
     def _last_ending(self, spec: ReplicaSpec) -> Ending | None:
         """Counts go on only while the same is tried."""
         before = self._replicas.get(spec.replica_id)
-        return before.ending if before and before.spec == spec else None
+        same = before is not None and before.spec == spec and before.refused is None
+        return before.ending if before and same else None
 
     async def _watch(self, replica: _Replica, process: ReplicaProcess) -> None:
         began = time.monotonic()
@@ -176,6 +190,7 @@ class Replicas:
         self._changed()
 
     def _end(self, replica: _Replica, status: int, reason: str, lived_seconds: float = 0.0) -> None:
+        reason = advised(reason)
         replica.process = None
         replica.ending = after_end(replica.ending, status, reason, lived_seconds, time.monotonic())
         REPLICA_ENDS.labels(replica.spec.deployment_id).inc()

@@ -19,6 +19,7 @@ from services.cluster.registry_cache import RegistryCache
 from services.cluster.tasks import end
 from services.inference.agent.deployments import renewed
 from services.inference.agent.launch import obstacle, replica_command, replica_environment
+from services.inference.agent.metrics import count_replicas
 from services.inference.agent.phase_writer import PhaseWriter
 from services.inference.agent.placement import replica_assignments, request_for
 from services.inference.agent.reconcile import (
@@ -123,6 +124,7 @@ class Supervisor:
         yielding = {d.deployment_id for d in view.deployments.values() if d.yields_to_runs}
         waits = makers | steps.wait | await self._place(steps.place, yielding, own)
         await self._replicas.beat()
+        count_replicas(self._cache.view.replicas.values(), self._settings.host_id)
         if self._phases.leads(self._cache.view):
             waits |= agentless(wanted.keys() & assigned.keys(), assigned, self._cache.view)
             await self._phases.write(view.deployments, self._cache.view.replicas, waits)

@@ -183,7 +183,7 @@ class Replica:
             state.engine = engine
             limit = config.max_running + self._settings.max_waiting_requests
             state.generations = Generations(engine, limit)
-            state.set(ReplicaPhase.STARTING, "answering a first request")
+            state.set(ReplicaPhase.WARMING, "answering a first request")
             await warm_up(engine, state.generations)
         except HearthError as error:
             return error.message
