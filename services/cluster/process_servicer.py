@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import SecretStr
 
+from services.cluster.log_file import read_log
 from services.cluster.pb.v1 import process_pb2 as pb
 from services.cluster.pb.v1 import process_pb2_grpc as rpc
 from services.cluster.records import ProcessRecord
 from services.cluster.settings import ENV_PREFIX, ClusterSettings
 
-_DEFAULT_LINES = 200
-_MAX_LINES = 10_000
-_POLL_SECONDS = 0.5
 _HIDDEN_SETTINGS = {"redis_url"}  # may carry a password
 
 
@@ -63,31 +58,5 @@ class ProcessServicer(rpc.ProcessServicer):
     async def ReadLog(
         self, request: pb.ReadLogRequest, context: object
     ) -> AsyncIterator[pb.LogLines]:
-        num_lines = min(request.num_lines or _DEFAULT_LINES, _MAX_LINES)
-        lines, position = await asyncio.to_thread(_tail, self._log, num_lines)
-        yield pb.LogLines(lines=lines)
-        while request.follow:
-            await asyncio.sleep(_POLL_SECONDS)
-            new, position = await asyncio.to_thread(_since, self._log, position)
-            if new:
-                yield pb.LogLines(lines=new)
-
-
-def _tail(place: Path, num_lines: int) -> tuple[list[str], int]:
-    if not place.exists():
-        return [], 0
-    with place.open(errors="replace") as file:
-        lines = deque((line.rstrip("\n") for line in file), maxlen=num_lines)
-        return list(lines), place.stat().st_size
-
-
-def _since(place: Path, position: int) -> tuple[list[str], int]:
-    """Whole lines after `position`; from the start when the file was rotated and is shorter."""
-    if not place.exists():
-        return [], 0
-    with place.open("rb") as file:
-        file.seek(position if place.stat().st_size >= position else 0)
-        start = file.tell()
-        data = file.read()
-    whole = data[: data.rfind(b"\n") + 1]
-    return whole.decode(errors="replace").splitlines(), start + len(whole)
+        async for lines in read_log(self._log, request.num_lines, follow=request.follow):
+            yield pb.LogLines(lines=lines)

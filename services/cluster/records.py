@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TypeVar
@@ -10,6 +11,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 log = logging.getLogger(__name__)
+
+_REPLICA_ID = re.compile(r"(?P<deployment_id>.+)-\d+(\.\d+)?")
 
 
 class Record(BaseModel):
@@ -43,7 +46,11 @@ def readable(kind: type[R], values: Iterable[str | bytes]) -> list[R]:
 
 
 class ReplicaPhase(StrEnum):
+    """`warming`: the engine is up, and its first generation runs."""
+
+    DOWNLOADING = "downloading"
     STARTING = "starting"
+    WARMING = "warming"
     READY = "ready"
     DRAINING = "draining"
     FAILED = "failed"
@@ -77,8 +84,11 @@ class FimTokens(Record):
 class DeploymentRecord(Record):
     """What is wanted; `phase` and `detail` are the agent's answer to it.
 
-    `device_bytes` is to be taken of each device, 0 for the whole device. `context_tokens` is the
-    limit wanted, 0 for the model's own.
+    `device_bytes` is to be taken of each device, 0 for the whole device; `kv_cache_bytes` of it are
+    the key-value cache's, 0 for the rest. `context_tokens` is the limit wanted, 0 for the model's
+    own; `max_running_requests` 0 stands for the agent's. `quantization` is how weights are made
+    smaller when they are loaded, "" as they are on disk. `speculative_tokens` are guessed at once
+    from the text before, 0 for none. `generation` grows with each change that needs new replicas.
     """
 
     deployment_id: str
@@ -90,10 +100,15 @@ class DeploymentRecord(Record):
     devices_per_replica: int = 1
     device_bytes: int = 0
     context_tokens: int = 0
+    kv_cache_bytes: int = 0
+    max_running_requests: int = 0
+    quantization: str = ""
+    speculative_tokens: int = 0
     adapter_policy: AdapterPolicy = AdapterPolicy.LATEST_BEST
     default_adapter_id: str = ""
     adapter_ids: tuple[str, ...] = ()
     yields_to_runs: bool = False
+    generation: int = 0
     created_at: float
     updated_at: float
     phase: DeploymentPhase = DeploymentPhase.PENDING
@@ -104,8 +119,20 @@ class DeploymentRecord(Record):
         return self.deployment_id
 
     @property
+    def replica_ids(self) -> tuple[str, ...]:
+        """By number: `ID-NUMBER`, or `ID-NUMBER.GENERATION` after a change."""
+        suffix = f".{self.generation}" if self.generation else ""
+        return tuple(f"{self.deployment_id}-{n}{suffix}" for n in range(self.num_replicas))
+
+    @property
     def caps_digest(self) -> str:
         return f"{self.model}|{self.team_id}|{self.adapter_policy}|{self.default_adapter_id}"
+
+
+def deployment_of(replica_id: str) -> str:
+    """Whose a replica is, from its id; "" for none that a deployment gives."""
+    found = _REPLICA_ID.fullmatch(replica_id)
+    return found["deployment_id"] if found else ""
 
 
 class ReplicaRecord(Record):
@@ -172,7 +199,7 @@ class ModelRecord(Record):
     """A model of the catalogue, as read from its files. `fim_family` is "" for none.
 
     `host_id` is the host that has the weights, "" for every host. `kv_values_per_token` is how many
-    numbers the key-value cache keeps of each token, 0 while unknown.
+    numbers the key-value cache keeps of each token. Counts of its shape are 0 while unknown.
     """
 
     name: str
@@ -185,6 +212,9 @@ class ModelRecord(Record):
     context_tokens: int = 0
     weights_bytes: int = 0
     kv_values_per_token: int = 0
+    num_layers: int = 0
+    num_heads: int = 0
+    num_kv_heads: int = 0
     fim_family: str = ""
     supports_completion: bool = True
     supports_chat: bool = False

@@ -103,6 +103,11 @@ class DeploymentView(View):
     devices_per_replica: int
     device_bytes: int
     context_tokens: int
+    kv_cache_bytes: int
+    max_running_requests: int
+    quantization: str
+    speculative_tokens: int
+    yields_to_runs: bool
     adapter_policy: str
     default_adapter_id: str
     adapter_ids: list[str]

@@ -33,6 +33,9 @@ class InferenceSettings(ClusterSettings):
     drain_seconds: float = Field(
         10, ge=0, description="Time that a replica which is stopped has to finish its requests."
     )
+    retire_seconds: float = Field(
+        300, ge=0, description="The same of a replica that a newer one has already replaced."
+    )
     echo_token_seconds: float = Field(
         0, ge=0, description="Time that the echo engine takes for each token."
     )

@@ -23,10 +23,10 @@ _MAX_TRIED = 2000  # sets of one size on one host; beyond that a good one is eno
 def yielding_replicas(deployments: Iterable[DeploymentRecord]) -> frozenset[str]:
     """Holders that give their devices back when a run asks for them."""
     return frozenset(
-        f"{REPLICA_PREFIX}{deployment.deployment_id}-{number}"
+        f"{REPLICA_PREFIX}{replica_id}"
         for deployment in deployments
         if deployment.yields_to_runs
-        for number in range(deployment.num_replicas)
+        for replica_id in deployment.replica_ids
     )
 
 

@@ -43,6 +43,17 @@ class Services:
         stub = inference_pb2_grpc.InferenceStub(await self._channel("inference"))
         return stub
 
+    async def agents(self, host_id: str = "") -> list[inference_pb2_grpc.InferenceAsyncStub]:
+        """Those that answer, the one of a host before the others."""
+        processes = ready_processes(self._view(), "inference")
+        found: list[inference_pb2_grpc.InferenceAsyncStub] = []
+        for process in sorted(processes, key=lambda process: process.host_id != host_id):
+            if await self._channels.connects(process.address, _CONNECT_SECONDS):
+                found.append(inference_pb2_grpc.InferenceStub(self._channels.to(process.address)))
+        if not found:
+            raise _not_up("inference")
+        return found
+
     async def datascan(self) -> datascan_pb2_grpc.DatascanAsyncStub:
         stub: datascan_pb2_grpc.DatascanAsyncStub
         stub = datascan_pb2_grpc.DatascanStub(await self._channel("datascan"))
@@ -78,7 +89,11 @@ class Services:
             seconds = deadline - time.monotonic()
             if seconds > 0 and await self._channels.connects(process.address, seconds):
                 return self._channels.to(process.address)
-        raise Unavailable(
-            f"The service {service} is not up; it may be starting.",
-            retry_after_seconds=_RETRY_SECONDS,
-        )
+        raise _not_up(service)
+
+
+def _not_up(service: str) -> Unavailable:
+    return Unavailable(
+        f"The service {service} is not up; it may be starting.",
+        retry_after_seconds=_RETRY_SECONDS,
+    )

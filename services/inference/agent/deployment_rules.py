@@ -8,12 +8,20 @@ from services.cluster.errors import BadRequest, ModelNotFound, NotFound
 from services.cluster.records import AdapterPolicy, DeploymentRecord, ModelRecord
 from services.cluster.registry import ClusterView
 from services.inference.agent.catalogue import check_model_name
+from services.inference.agent.sharding import MAX_SHARDS, Shape, explain, sharding
 from services.inference.engines import ENGINES
 from services.inference.settings import InferenceSettings
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_REPLICAS = 64
-_MAX_DEVICES = 64
+_MAX_RUNNING = 4096
+_MAX_SPECULATIVE = 16
+_LEAST_CONTEXT = 16
+QUANTIZATIONS = ("", "fp8")
+_NO_BITSANDBYTES = (
+    "This version's vLLM has no bitsandbytes any more: use fp8, or weights that are quantized on"
+    " disk (AWQ, GPTQ), which need no field."
+)
 
 
 def check_deployment(
@@ -22,7 +30,10 @@ def check_deployment(
     """Raises BadRequest naming the field, or NotFound for what it refers to."""
     _check_id(record.deployment_id)
     _check_number("num_replicas", record.num_replicas, 1, _MAX_REPLICAS)
-    _check_number("devices_per_replica", record.devices_per_replica, 1, _MAX_DEVICES)
+    _check_number("devices_per_replica", record.devices_per_replica, 1, MAX_SHARDS)
+    _check_number("max_running_requests", record.max_running_requests, 0, _MAX_RUNNING)
+    _check_number("speculative_tokens", record.speculative_tokens, 0, _MAX_SPECULATIVE)
+    _check_quantization(record.quantization)
     _check_engine(record.engine, settings)
     check_model_name(record.model, "model")
     model = view.models.get(record.model)
@@ -32,6 +43,9 @@ def check_deployment(
         )
     if model is not None:
         _check_context(record, model)
+        _check_sharding(record, model)
+        _check_speculation(record, model)
+    _check_cache(record)
     if len(set(record.adapter_ids)) > settings.max_loaded_adapters:
         raise BadRequest(
             f"{len(record.adapter_ids)} adapters are wanted; a replica loads at most"
@@ -87,7 +101,65 @@ def _check_engine(engine: str, settings: InferenceSettings) -> None:
         )
 
 
+def check_device_kind(record: DeploymentRecord, kind: str) -> None:
+    """What the devices of the cluster cannot do, whatever is free. Raises BadRequest."""
+    if kind == "cpu" and record.quantization:
+        raise BadRequest(
+            f"quantization {record.quantization!r} needs a GPU; processors compute in float32."
+            " Leave it empty.",
+            param="quantization",
+        )
+    if kind == "cpu" and record.devices_per_replica > 1:
+        raise BadRequest(
+            f"devices_per_replica is {record.devices_per_replica}; a host without GPU has one"
+            " device, its processors.",
+            param="devices_per_replica",
+        )
+
+
+def _check_quantization(quantization: str) -> None:
+    if quantization not in QUANTIZATIONS:
+        raise BadRequest(
+            _NO_BITSANDBYTES
+            if quantization == "bitsandbytes"
+            else f"quantization must be empty or fp8, not {quantization!r}.",
+            param="quantization",
+        )
+
+
+def _check_sharding(record: DeploymentRecord, model: ModelRecord) -> None:
+    shape = Shape.of(model)
+    if sharding(shape, record.devices_per_replica) is None:
+        raise BadRequest(
+            explain(model.name, shape, record.devices_per_replica), param="devices_per_replica"
+        )
+
+
+def _check_speculation(record: DeploymentRecord, model: ModelRecord) -> None:
+    if record.speculative_tokens and not model.supports_completion:
+        raise BadRequest(
+            f"speculative_tokens is {record.speculative_tokens}, but {model.name} makes embeddings"
+            " and generates nothing; set it to 0.",
+            param="speculative_tokens",
+        )
+
+
+def _check_cache(record: DeploymentRecord) -> None:
+    if record.device_bytes and record.kv_cache_bytes >= record.device_bytes:
+        raise BadRequest(
+            f"kv_cache_bytes is {record.kv_cache_bytes}, and the whole share of a device"
+            f" {record.device_bytes} (device_bytes): nothing is left for the weights.",
+            param="kv_cache_bytes",
+        )
+
+
 def _check_context(record: DeploymentRecord, model: ModelRecord) -> None:
+    if 0 < record.context_tokens < _LEAST_CONTEXT:
+        raise BadRequest(
+            f"context_tokens is {record.context_tokens}; at least {_LEAST_CONTEXT} are of use, and"
+            f" 0 stands for the {model.context_tokens} of {model.name}.",
+            param="context_tokens",
+        )
     if record.engine != "echo" and record.context_tokens > model.context_tokens:
         raise BadRequest(
             f"context_tokens is {record.context_tokens}; {model.name} takes at most"

@@ -8,35 +8,33 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from services.cluster.devices.assignments import Devices
-from services.cluster.devices.records import AssignmentRecord, DeviceSnapshot
-from services.cluster.errors import BadRequest, DeadlineExceeded, NotFound
+from services.cluster.devices.records import DeviceSnapshot
+from services.cluster.errors import BadRequest, DeadlineExceeded, DevicesUnavailable, NotFound
 from services.cluster.records import DeploymentPhase, DeploymentRecord, ReplicaPhase
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.registry_cache import RegistryCache
 from services.inference.agent.catalogue import STARTER
-from services.inference.agent.deployment_rules import check_adapter_of, check_deployment
+from services.inference.agent.deployment_plan import (
+    DeploymentPlan,
+    beyond_hosts,
+    plan_deployment,
+)
+from services.inference.agent.deployment_rules import (
+    check_adapter_of,
+    check_deployment,
+    check_device_kind,
+)
 from services.inference.agent.launch import plan_for
-from services.inference.agent.placement import device_kind, simulate
+from services.inference.agent.placement import device_kind
 from services.inference.agent.plan import MemoryPlan, shortage
 from services.inference.agent.reconcile import replica_specs
 from services.inference.settings import InferenceSettings
 
 _STARTER_ID = "starter-coder"
 _MAX_WAIT_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class DeploymentPlan:
-    """`placed` has one assignment for each replica that finds room. `refusal` is "" if all do."""
-
-    memory: MemoryPlan
-    placed: Sequence[AssignmentRecord]
-    refusal: str
 
 
 class Deployments:
@@ -72,7 +70,10 @@ class Deployments:
         )
 
     async def put(self, wanted: DeploymentRecord) -> DeploymentRecord:
-        """Creates or replaces; without an id it is a new one. Raises BadRequest or NotFound."""
+        """Creates or replaces; without an id it is a new one.
+
+        Raises BadRequest, NotFound, and DevicesUnavailable for what no host could ever hold.
+        """
         snapshot, view = await self._devices.snapshot(), await self._registry.view()
         now = time.time()
         wanted = wanted.model_copy(
@@ -85,17 +86,22 @@ class Deployments:
             }
         )
         check_deployment(wanted, view, self._settings)
+        check_device_kind(wanted, _kind(snapshot))
         plan = self._memory(wanted, view, snapshot)
         if problem := shortage(plan, wanted.device_bytes):
             raise BadRequest(problem, param="device_bytes")
+        if problem := beyond_hosts(wanted, view.models, snapshot, self._settings):
+            raise DevicesUnavailable(problem)
         if wanted.deployment_id not in view.deployments:
             await self._registry.put_deployment(wanted)
             return wanted
-        kept = ("created_at", "phase", "detail")
         return await self._registry.change_deployment(
-            wanted.deployment_id,
-            lambda old: wanted.model_copy(update={name: getattr(old, name) for name in kept}),
+            wanted.deployment_id, partial(_replaced, wanted=wanted)
         )
+
+    async def restart(self, deployment_id: str) -> DeploymentRecord:
+        """Wants new replicas, as after a change. Raises NotFound."""
+        return await self._registry.change_deployment(deployment_id, renewed)
 
     async def delete(self, deployment_id: str) -> None:
         if not await self._registry.delete_deployment(deployment_id):
@@ -108,11 +114,8 @@ class Deployments:
             update={"deployment_id": wanted.deployment_id or _new_id(wanted.model)}
         )
         check_deployment(wanted, view, self._settings)
-        memory = self._memory(wanted, view, snapshot)
-        if problem := shortage(memory, wanted.device_bytes):
-            return DeploymentPlan(memory, (), problem)
-        placed, refusal = simulate(snapshot, replica_specs([wanted], view.models).values())
-        return DeploymentPlan(memory, placed, refusal)
+        check_device_kind(wanted, _kind(snapshot))
+        return plan_deployment(wanted, view.models, snapshot, self._settings)
 
     async def add_adapter(
         self, deployment_id: str, adapter_id: str, wait_seconds: float
@@ -188,6 +191,32 @@ class Deployments:
     ) -> MemoryPlan:
         spec = next(iter(replica_specs([wanted], view.models).values()))
         return plan_for(spec, device_kind(snapshot), self._settings)
+
+
+_KEPT_FIELDS = ("created_at", "phase", "detail", "generation")
+# What a replica takes over while it runs, or what only says how many there are.
+_SOFT_FIELDS = {
+    *("team_id", "project_id", "num_replicas", "adapter_policy", "default_adapter_id"),
+    *("adapter_ids", "yields_to_runs", "updated_at", "schema_version", *_KEPT_FIELDS),
+}
+
+
+def _replaced(old: DeploymentRecord, wanted: DeploymentRecord) -> DeploymentRecord:
+    """What is wanted instead, of a new generation where replicas that run cannot follow."""
+    new = wanted.model_copy(update={name: getattr(old, name) for name in _KEPT_FIELDS})
+    hard = old.model_dump(exclude=_SOFT_FIELDS) != new.model_dump(exclude=_SOFT_FIELDS)
+    return renewed(new) if hard else new
+
+
+def renewed(record: DeploymentRecord) -> DeploymentRecord:
+    return record.model_copy(
+        update={"generation": record.generation + 1, "updated_at": time.time()}
+    )
+
+
+def _kind(snapshot: DeviceSnapshot) -> str:
+    """ "" while no device is known."""
+    return device_kind(snapshot) if snapshot.devices else ""
 
 
 def late_replicas(

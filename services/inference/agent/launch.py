@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from services.cluster.devices.labels import label
 from services.cluster.devices.records import GIB, AssignmentRecord
 from services.inference.agent.model_files import is_model_folder
-from services.inference.agent.plan import MemoryPlan, memory_plan, shortage
+from services.inference.agent.plan import MemoryPlan, memory_plan, shortage, usable_bytes
 from services.inference.agent.reconcile import ReplicaSpec
 from services.inference.engines.environment import engine_environment
 from services.inference.settings import InferenceSettings
@@ -23,12 +24,19 @@ def plan_for(spec: ReplicaSpec, kind: str, settings: InferenceSettings) -> Memor
         kind=kind,
         num_devices=spec.num_devices,
         context_tokens=spec.context_tokens,
-        kv_cache_bytes=int(settings.kv_cache_gib * GIB),
+        kv_cache_bytes=spec.kv_cache_bytes or int(settings.kv_cache_gib * GIB),
+        num_requests=spec.max_running_requests or settings.max_running_requests,
+        quantization=spec.quantization,
     )
 
 
-def obstacle(spec: ReplicaSpec, kind: str, settings: InferenceSettings) -> str:
-    """Why the replica cannot be started on this host now, as a sentence; "" when it can."""
+def obstacle(
+    spec: ReplicaSpec, kind: str, settings: InferenceSettings, total_bytes: int = 0
+) -> str:
+    """Why the replica cannot be started on this host now, as a sentence; "" when it can.
+
+    `total_bytes` has the smallest of its devices, 0 while that is unknown.
+    """
     if spec.engine == "echo":
         return "" if settings.allow_echo else "The echo engine needs HEARTH_ALLOW_ECHO=1."
     if spec.model is None:
@@ -38,12 +46,18 @@ def obstacle(spec: ReplicaSpec, kind: str, settings: InferenceSettings) -> str:
             f"The weights of {spec.model_name} are not on host {settings.host_id}:"
             f" {spec.model.local_path} is no model folder there."
         )
-    return shortage(plan_for(spec, kind, settings), spec.device_bytes)
+    usable = usable_bytes(kind, spec.device_bytes, total_bytes)
+    return shortage(plan_for(spec, kind, settings), usable)
 
 
 def replica_command(
-    spec: ReplicaSpec, assignment: AssignmentRecord, kind: str, settings: InferenceSettings
+    spec: ReplicaSpec,
+    assignment: AssignmentRecord,
+    kind: str,
+    settings: InferenceSettings,
+    total_bytes: int = 0,
 ) -> list[str]:
+    """`total_bytes` has the largest of its devices."""
     plan = plan_for(spec, kind, settings)
     return [
         sys.executable,
@@ -53,9 +67,16 @@ def replica_command(
         f"--deployment-id={spec.deployment_id}",
         f"--devices={','.join(assignment.device_ids)}",
         f"--device-kind={kind}",
+        f"--pipeline-parallel={spec.sharding.pipeline_parallel}",
         f"--kv-cache-bytes={plan.engine_kv_cache_bytes(kind, spec.device_bytes)}",
+        f"--device-share={_share(spec.device_bytes, total_bytes):.4f}",
         f"--agent-pid={os.getpid()}",
     ]
+
+
+def _share(device_bytes: int, total_bytes: int) -> float:
+    """Rounded down, so that the shares of a device never come to more than it has."""
+    return math.floor(10_000 * device_bytes / total_bytes) / 10_000 if total_bytes else 0.0
 
 
 def replica_environment(

@@ -17,7 +17,7 @@ from services.cluster.records import (
     ReplicaRecord,
 )
 from services.cluster.registry import ClusterView
-from services.inference.agent.deployments import DeploymentPlan
+from services.inference.agent.deployment_plan import DeploymentPlan
 
 _PHASES = {
     DeploymentPhase.PENDING: pb.DEPLOYMENT_PHASE_PENDING,
@@ -61,6 +61,10 @@ def deployment_record(message: pb.Deployment) -> DeploymentRecord:
         devices_per_replica=message.devices_per_replica or 1,
         device_bytes=message.device_bytes,
         context_tokens=message.context_tokens,
+        kv_cache_bytes=message.kv_cache_bytes,
+        max_running_requests=message.max_running_requests,
+        quantization=message.quantization,
+        speculative_tokens=message.speculative_tokens,
         adapter_policy=_POLICIES_BY_NUMBER[message.adapter_policy],
         default_adapter_id=message.default_adapter_id,
         adapter_ids=tuple(dict.fromkeys(message.adapter_ids)),
@@ -82,6 +86,10 @@ def deployment_message(record: DeploymentRecord, view: ClusterView) -> pb.Deploy
         devices_per_replica=record.devices_per_replica,
         device_bytes=record.device_bytes,
         context_tokens=record.context_tokens,
+        kv_cache_bytes=record.kv_cache_bytes,
+        max_running_requests=record.max_running_requests,
+        quantization=record.quantization,
+        speculative_tokens=record.speculative_tokens,
         adapter_policy=_POLICIES[record.adapter_policy],
         default_adapter_id=record.default_adapter_id,
         adapter_ids=record.adapter_ids,
@@ -133,6 +141,15 @@ def plan_message(plan: DeploymentPlan) -> pb.DeploymentPlan:
         weights_bytes=plan.memory.weights_bytes,
         kv_cache_bytes=plan.memory.kv_cache_bytes,
         overhead_bytes=plan.memory.overhead_bytes,
+        least_bytes=plan.memory.least_bytes,
+        tensor_parallel=plan.sharding.tensor_parallel,
+        pipeline_parallel=plan.sharding.pipeline_parallel,
+        sharding_reason=plan.sharding_reason,
+        device_counts=plan.device_counts,
+        num_contexts=plan.num_contexts,
+        max_context_tokens=plan.max_context_tokens,
+        usable_bytes=plan.usable_bytes,
+        advice=plan.advice,
     )
 
 

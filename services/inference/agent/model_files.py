@@ -49,6 +49,9 @@ def read_model(name: str, folder: Path, *, origin: str, host_id: str = "") -> Mo
         context_tokens=_context_tokens(shape),
         weights_bytes=sum(place.stat().st_size for place in weights),
         kv_values_per_token=_kv_values_per_token(shape) if generates else 0,
+        num_layers=_count(shape, "num_hidden_layers"),
+        num_heads=_count(shape, "num_attention_heads"),
+        num_kv_heads=_num_kv_heads(shape),
         fim_family=family.family if family and generates else "",
         supports_completion=generates,
         supports_chat=generates and template is not None,
@@ -102,9 +105,13 @@ def _kv_values_per_token(shape: Mapping[str, Any]) -> int:
     """Keys and values of every layer; 0 where the names are not the usual ones."""
     num_layers = _count(shape, "num_hidden_layers")
     num_heads = _count(shape, "num_attention_heads")
-    num_kv_heads = _count(shape, "num_key_value_heads") or num_heads
+    num_kv_heads = _num_kv_heads(shape)
     head_size = _count(shape, "head_dim") or _count(shape, "hidden_size") // max(num_heads, 1)
     return 2 * num_layers * num_kv_heads * head_size
+
+
+def _num_kv_heads(shape: Mapping[str, Any]) -> int:
+    return _count(shape, "num_key_value_heads") or _count(shape, "num_attention_heads")
 
 
 def _count(shape: Mapping[str, Any], field: str) -> int:

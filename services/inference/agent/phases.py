@@ -12,6 +12,12 @@ from services.cluster.records import (
 )
 
 _NUM_TOLD = 3
+_ON_THEIR_WAY = {
+    ReplicaPhase.DOWNLOADING,
+    ReplicaPhase.STARTING,
+    ReplicaPhase.WARMING,
+    ReplicaPhase.DRAINING,
+}
 
 
 def deployment_phase(
@@ -24,17 +30,20 @@ def deployment_phase(
     `replicas` are those of the registry by id. `waits` says of each wanted replica that has no
     record why not, as a sentence; "" stands for one that is about to start.
     """
-    ids = [f"{deployment.deployment_id}-{number}" for number in range(deployment.num_replicas)]
+    ids = deployment.replica_ids
     found = {i: replicas[i] for i in ids if i in replicas and _is_of(replicas[i], deployment)}
     ready = [i for i, replica in found.items() if replica.phase is ReplicaPhase.READY]
     if len(ready) == len(ids):
         return DeploymentPhase.READY, ""
+    former = _still_serving(deployment, replicas)
     told = [_sentence(i, found.get(i), waits.get(i, "")) for i in ids if i not in ready]
     detail = _joined(told)
-    if ready:
-        return DeploymentPhase.DEGRADED, f"{len(ready)} of {len(ids)} replicas are ready. {detail}"
+    if ready or former:
+        before = f" {', '.join(former)} serves as before until then." if former else ""
+        share = f"{len(ready)} of {len(ids)} replicas are ready."
+        return DeploymentPhase.DEGRADED, f"{share}{before} {detail}"
     phases = {replica.phase for replica in found.values()}
-    if ReplicaPhase.STARTING in phases or ReplicaPhase.DRAINING in phases:
+    if phases & _ON_THEIR_WAY:
         return DeploymentPhase.STARTING, detail
     if ReplicaPhase.FAILED in phases:
         return DeploymentPhase.FAILED, detail
@@ -46,6 +55,19 @@ def deployment_phase(
 def _is_of(replica: ReplicaRecord, deployment: DeploymentRecord) -> bool:
     """One that still runs what was wanted before the last change does not count."""
     return (replica.model, replica.engine) == (deployment.model, deployment.engine)
+
+
+def _still_serving(
+    deployment: DeploymentRecord, replicas: Mapping[str, ReplicaRecord]
+) -> list[str]:
+    """Replicas from before the last change, which go when the new ones are ready."""
+    return sorted(
+        replica.replica_id
+        for replica in replicas.values()
+        if replica.deployment_id == deployment.deployment_id
+        and replica.replica_id not in deployment.replica_ids
+        and replica.phase is ReplicaPhase.READY
+    )
 
 
 def _sentence(replica_id: str, replica: ReplicaRecord | None, wait: str) -> str:

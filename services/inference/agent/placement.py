@@ -13,6 +13,7 @@ from services.cluster.devices.records import (
     DeviceSnapshot,
 )
 from services.cluster.errors import DevicesUnavailable
+from services.cluster.records import deployment_of
 from services.inference.agent.reconcile import ReplicaSpec
 
 
@@ -23,6 +24,13 @@ def replica_assignments(assignments: Iterable[AssignmentRecord]) -> dict[str, As
         for assignment in assignments
         if assignment.holder.startswith(REPLICA_PREFIX)
     }
+
+
+def _deployment_of(holder: str) -> str:
+    """ "" for a holder that is no replica."""
+    if not holder.startswith(REPLICA_PREFIX):
+        return ""
+    return deployment_of(holder.removeprefix(REPLICA_PREFIX))
 
 
 def device_kind(snapshot: DeviceSnapshot) -> str:
@@ -45,11 +53,11 @@ def simulate(
 ) -> tuple[list[AssignmentRecord], str]:
     """Where the replicas would go, and why the first that finds no place does not; "" if all do.
 
-    What replicas of the same ids hold now counts as free: they would make room.
+    What replicas of the same deployments hold now counts as free: they would make room.
     """
     specs = list(specs)
-    own = {spec.holder for spec in specs}
-    others = tuple(a for a in snapshot.assignments if a.holder not in own)
+    own = {spec.deployment_id for spec in specs}
+    others = tuple(a for a in snapshot.assignments if _deployment_of(a.holder) not in own)
     placed: list[AssignmentRecord] = []
     for spec in specs:
         now = replace(snapshot, assignments=(*others, *placed))

@@ -38,6 +38,7 @@ from services.inference.agent.deployments import Deployments
 from services.inference.agent.device_reports import DeviceReports
 from services.inference.agent.phase_writer import PhaseWriter
 from services.inference.agent.quarantines import Quarantines, clear_predecessor
+from services.inference.agent.replica_logs import ReplicaLogs
 from services.inference.agent.restarts import CANNOT_WORK
 from services.inference.agent.run_yields import RunYields
 from services.inference.agent.servicer import InferenceServicer
@@ -82,7 +83,14 @@ class Agent:
         server.add(
             "hearth.v1.Inference",
             inference_pb2_grpc.add_InferenceServicer_to_server,
-            InferenceServicer(registry, cache, devices, catalogue, deployments),
+            InferenceServicer(
+                registry,
+                cache,
+                devices,
+                catalogue,
+                deployments,
+                ReplicaLogs(settings.data_dir / "logs", settings.host_id),
+            ),
         )
         server.add(
             "hearth.v1.Artifacts",

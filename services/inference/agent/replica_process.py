@@ -6,17 +6,25 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from services.cluster.tasks import end
+
+RETIRE = signal.SIGUSR1  # to a replica that another one has replaced: finish without hurry
+
 _GROUP_GONE_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.01
 _TAIL_BYTES = 64 * 1024
 _MAX_OUTPUT_BYTES = 32 * 1024 * 1024
 _MAX_REASON = 600
+_POINTS_ABOVE = "root cause above"
+# As the last line of a traceback, also behind the name of vLLM's process.
+_ERROR_LINE = re.compile(r"(?:^|\s)(?P<error>(?:\w+\.)*\w*(?:Error|Exception): .+)$")
 
 
 class ReplicaProcess:
@@ -55,10 +63,20 @@ class ReplicaProcess:
         await self._end_group()
         return status
 
-    async def stop(self, grace_seconds: float) -> None:
-        """SIGTERM to the first process, which drains; after the grace SIGKILL to the group."""
+    async def stop(
+        self,
+        grace_seconds: float,
+        number: signal.Signals = signal.SIGTERM,
+        before: asyncio.Task[None] | None = None,
+    ) -> None:
+        """A signal to the first process, which drains; after the grace SIGKILL to the group.
+
+        `before` is a stop with more time, which this one puts an end to.
+        """
+        if before:
+            await end(before)
         with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+            self._process.send_signal(number)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), grace_seconds)
         await self._end_group()
@@ -101,7 +119,10 @@ def describe_status(status: int) -> str:
 
 
 def last_words(text: str) -> str:
-    """The newest reason in lines of our log, else the last plain line."""
+    """The newest reason in lines of our log, else the last plain line.
+
+    Where vLLM only points to the root cause that its other process has told above, it is that.
+    """
     plain = ""
     for line in reversed(text.splitlines()):
         entry = _log_line(line)
@@ -109,8 +130,21 @@ def last_words(text: str) -> str:
             plain = plain or line.strip()
         elif entry.get("level") in ("error", "critical"):
             said = str(entry.get("reason") or _last_line(entry.get("exception")))
-            return (said or str(entry.get("message", "")))[:_MAX_REASON]
+            said = said or str(entry.get("message", ""))
+            return ((_root_cause(text) if _POINTS_ABOVE in said else "") or said)[:_MAX_REASON]
     return plain[:_MAX_REASON]
+
+
+def _root_cause(text: str) -> str:
+    """The newest error that a traceback in plain lines ends with; "" when there is none."""
+    found = [
+        match["error"]
+        for line in text.splitlines()
+        if _log_line(line) is None
+        and (match := _ERROR_LINE.search(line))
+        and _POINTS_ABOVE not in line
+    ]
+    return found[-1] if found else ""
 
 
 def _last_line(exception: object) -> str:

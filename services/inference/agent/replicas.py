@@ -5,33 +5,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prometheus_client import Counter
-
 from services.cluster.devices.records import AssignmentRecord
 from services.cluster.errors import StoreUnavailable
 from services.cluster.records import ReplicaPhase, ReplicaRecord
 from services.cluster.registry import Registry
+from services.inference.agent.advice import advised
+from services.inference.agent.metrics import REPLICA_ENDS, REPLICA_RESTARTS
 from services.inference.agent.reconcile import LocalPhase, LocalReplica, ReplicaSpec
-from services.inference.agent.replica_process import ReplicaProcess, describe_status
+from services.inference.agent.replica_process import RETIRE, ReplicaProcess, describe_status
 from services.inference.agent.restarts import CANNOT_WORK, Ending, after_end
 
 log = logging.getLogger(__name__)
 
-REPLICA_ENDS = Counter(
-    "hearth_replica_ends", "Replicas that ended without having been told to.", ["deployment"]
-)
 _COULD_NOT_START = 127
 _OBSTACLE_PAUSE_SECONDS = 10.0
+_STARTED = (ReplicaPhase.READY, ReplicaPhase.DRAINING)
+_LONGEST_START_SECONDS = 900.0  # that others on its devices wait for it
 
 
 @dataclass
 class _Replica:
-    """`process` is None when it has ended or never began; then `ending` says why."""
+    """`process` is None when it has ended or never began; then `ending` says why.
+
+    `refused` is the phase of one that was kept from being started.
+    """
 
     spec: ReplicaSpec
     assignment: AssignmentRecord
@@ -39,14 +42,18 @@ class _Replica:
     ending: Ending | None = None
     stopping: asyncio.Task[None] | None = None
     watching: asyncio.Task[None] | None = None
+    refused: ReplicaPhase | None = None
     started_at: float = field(default_factory=time.time)
 
-    def local(self) -> LocalReplica:
+    def local(self, record: ReplicaRecord | None) -> LocalReplica:
+        """`record` is what the registry has of it."""
         if self.process is None:
             retry_at = self.ending.retry_at if self.ending else 0.0
             return LocalReplica(self.spec, self.assignment, LocalPhase.ENDED, retry_at)
         phase = LocalPhase.STOPPING if self.stopping else LocalPhase.RUNNING
-        return LocalReplica(self.spec, self.assignment, phase)
+        said = record is not None and record.pid == self.process.pid and record.phase in _STARTED
+        ready = said or time.time() - self.started_at > _LONGEST_START_SECONDS
+        return LocalReplica(self.spec, self.assignment, phase, ready=ready)
 
     def ended_record(self, ending: Ending) -> ReplicaRecord:
         """What the others see in place of the word of a replica that has none."""
@@ -56,7 +63,7 @@ class _Replica:
             model=self.spec.model_name,
             engine=self.spec.engine,
             host_id=self.assignment.host_id,
-            phase=ReplicaPhase.FAILED if ending.failed else ReplicaPhase.STARTING,
+            phase=self.refused or (ReplicaPhase.FAILED if ending.failed else ReplicaPhase.STARTING),
             detail=ending.detail,
             device_ids=self.assignment.device_ids,
             started_at=self.started_at,
@@ -72,8 +79,9 @@ class Replicas:
         self._changed = changed
         self._replicas: dict[str, _Replica] = {}
 
-    def local(self) -> dict[str, LocalReplica]:
-        return {replica_id: replica.local() for replica_id, replica in self._replicas.items()}
+    def local(self, records: Mapping[str, ReplicaRecord]) -> dict[str, LocalReplica]:
+        """By replica id; `records` are those of the registry."""
+        return {i: replica.local(records.get(i)) for i, replica in self._replicas.items()}
 
     async def start(
         self,
@@ -92,6 +100,8 @@ class Replicas:
             self._end(replica, _COULD_NOT_START, f"its process cannot be started: {error}")
             return
         self._replicas[spec.replica_id] = replica
+        if replica.ending:
+            REPLICA_RESTARTS.labels(spec.deployment_id).inc()
         replica.watching = asyncio.create_task(
             self._watch(replica, replica.process), name=f"watch-{spec.replica_id}"
         )
@@ -100,25 +110,44 @@ class Replicas:
             extra={"replica_id": spec.replica_id, "replica_pid": replica.process.pid},
         )
 
-    def refuse(self, spec: ReplicaSpec, assignment: AssignmentRecord, reason: str) -> None:
-        """Keeps it from being started for some time; the reason is a sentence."""
+    def refuse(
+        self,
+        spec: ReplicaSpec,
+        assignment: AssignmentRecord,
+        reason: str,
+        phase: ReplicaPhase = ReplicaPhase.FAILED,
+    ) -> None:
+        """Keeps it from being started for some time; the reason is a sentence.
+
+        With `phase` DOWNLOADING nothing is wrong: its weights are on their way.
+        """
         retry_at = time.monotonic() + _OBSTACLE_PAUSE_SECONDS
         before = self._replicas.get(spec.replica_id)
         self._replicas[spec.replica_id] = _Replica(
             spec,
             assignment,
             ending=Ending(CANNOT_WORK, reason, 1, retry_at),
+            refused=phase,
             started_at=before.started_at if before else time.time(),
         )
 
     def stop(self, replica_id: str, grace_seconds: float) -> None:
-        """Begins to stop it; `changed` tells when it is gone."""
+        """Begins to stop it, or hurries it up; `changed` tells when it is gone."""
+        self._end_process(replica_id, grace_seconds, signal.SIGTERM)
+
+    def retire(self, replica_id: str, grace_seconds: float) -> None:
+        """As `stop`, but it may take its time to finish what it has begun."""
+        self._end_process(replica_id, grace_seconds, RETIRE)
+
+    def _end_process(self, replica_id: str, grace_seconds: float, number: signal.Signals) -> None:
         replica = self._replicas[replica_id]
-        if replica.process and not replica.stopping:
-            log.info("replica is stopped", extra={"replica_id": replica_id})
-            replica.stopping = asyncio.create_task(
-                replica.process.stop(grace_seconds), name=f"stop-{replica_id}"
-            )
+        if replica.process is None:
+            return
+        log.info("replica is stopped", extra={"replica_id": replica_id, "signal": number.name})
+        before = replica.stopping
+        replica.stopping = asyncio.create_task(
+            replica.process.stop(grace_seconds, number, before), name=f"stop-{replica_id}"
+        )
 
     async def forget(self, replica_id: str) -> None:
         """One that has ended and is not this agent's any more."""
@@ -139,7 +168,8 @@ class Replicas:
     def _last_ending(self, spec: ReplicaSpec) -> Ending | None:
         """Counts go on only while the same is tried."""
         before = self._replicas.get(spec.replica_id)
-        return before.ending if before and before.spec == spec else None
+        same = before is not None and before.spec == spec and before.refused is None
+        return before.ending if before and same else None
 
     async def _watch(self, replica: _Replica, process: ReplicaProcess) -> None:
         began = time.monotonic()
@@ -160,6 +190,7 @@ class Replicas:
         self._changed()
 
     def _end(self, replica: _Replica, status: int, reason: str, lived_seconds: float = 0.0) -> None:
+        reason = advised(reason)
         replica.process = None
         replica.ending = after_end(replica.ending, status, reason, lived_seconds, time.monotonic())
         REPLICA_ENDS.labels(replica.spec.deployment_id).inc()

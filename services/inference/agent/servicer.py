@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 from services.cluster.devices.assignments import Devices
@@ -24,6 +25,7 @@ from services.inference.agent.messages import (
     plan_message,
 )
 from services.inference.agent.model_files import is_model_folder
+from services.inference.agent.replica_logs import ReplicaLogs
 
 _PAGE_SIZE = 100
 _MAX_PAGE_SIZE = 1000
@@ -43,7 +45,9 @@ class InferenceServicer(rpc.InferenceServicer):
         devices: Devices,
         catalogue: Catalogue,
         deployments: Deployments,
+        logs: ReplicaLogs,
     ) -> None:
+        self._logs = logs
         self._registry = registry
         self._cache = cache
         self._devices = devices
@@ -102,6 +106,11 @@ class InferenceServicer(rpc.InferenceServicer):
         await self._deployments.delete(request.deployment_id)
         return pb.DeleteDeploymentResponse()
 
+    async def RestartDeployment(
+        self, request: pb.RestartDeploymentRequest, context: object
+    ) -> pb.Deployment:
+        return self._shown(await self._deployments.restart(request.deployment_id))
+
     async def ListDeployments(
         self, request: pb.ListDeploymentsRequest, context: object
     ) -> pb.ListDeploymentsResponse:
@@ -141,6 +150,16 @@ class InferenceServicer(rpc.InferenceServicer):
         self, request: pb.PlanDeploymentRequest, context: object
     ) -> pb.DeploymentPlan:
         return plan_message(await self._deployments.plan(deployment_record(request.deployment)))
+
+    async def ReadReplicaLog(
+        self, request: pb.ReadReplicaLogRequest, context: object
+    ) -> AsyncIterator[pb.ReplicaLogLines]:
+        reading = self._logs.read(
+            request.replica_id, request.num_lines, follow=request.follow, printed=request.printed
+        )
+        async with aclosing(reading) as parts:
+            async for lines in parts:
+                yield pb.ReplicaLogLines(lines=lines)
 
     async def ListDevices(
         self, request: pb.ListDevicesRequest, context: object

@@ -12,12 +12,14 @@ from services.cluster.devices.assignments import Devices
 from services.cluster.devices.records import REPLICA_PREFIX, AssignmentRecord, DeviceSnapshot
 from services.cluster.devices.room import room_makers
 from services.cluster.devices.rooms import Rooms
-from services.cluster.errors import DevicesUnavailable, Overloaded, StoreUnavailable
-from services.cluster.records import ReplicaPhase
+from services.cluster.errors import DevicesUnavailable, NotFound, Overloaded, StoreUnavailable
+from services.cluster.records import DeploymentRecord, ReplicaPhase
 from services.cluster.registry import BEAT_SECONDS, ClusterView, Registry
 from services.cluster.registry_cache import RegistryCache
 from services.cluster.tasks import end
+from services.inference.agent.deployments import renewed
 from services.inference.agent.launch import obstacle, replica_command, replica_environment
+from services.inference.agent.metrics import count_replicas
 from services.inference.agent.phase_writer import PhaseWriter
 from services.inference.agent.placement import replica_assignments, request_for
 from services.inference.agent.reconcile import (
@@ -27,6 +29,7 @@ from services.inference.agent.reconcile import (
     next_steps,
     replica_specs,
 )
+from services.inference.agent.replacements import Replacements
 from services.inference.agent.replicas import Replicas
 from services.inference.agent.run_yields import RunYields
 from services.inference.settings import InferenceSettings
@@ -64,6 +67,7 @@ class Supervisor:
         self._due = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+        self._replacements = Replacements()
         self._replicas = Replicas(registry, settings.data_dir / "logs", self._due.set)
 
     async def start(self) -> None:
@@ -103,9 +107,11 @@ class Supervisor:
         held = await self._devices.held([spec.holder for spec in specs.values()])
         unwanted = [a for i, a in replica_assignments(own.assignments).items() if i not in specs]
         assigned = replica_assignments([*unwanted, *held])
-        steps = next_steps(
-            wanted, self._replicas.local(), assigned, self._host(own), time.monotonic()
-        )
+        local, now = self._replicas.local(view.replicas), time.monotonic()
+        kept = self._replacements.look(wanted, local, view.replicas, assigned, now)
+        steps = next_steps(wanted, local, assigned, self._host(own), now, kept)
+        for replica_id in steps.renew:
+            await self._renew(specs[replica_id].deployment_id, view.deployments)
         for replica_id in steps.stop:
             self._stop(replica_id)
         for replica_id in steps.forget:
@@ -116,12 +122,24 @@ class Supervisor:
         for spec, assignment in steps.start:
             await self._start(spec, assignment, own)
         yielding = {d.deployment_id for d in view.deployments.values() if d.yields_to_runs}
-        waits = makers | await self._place(steps.place, yielding)
+        waits = makers | steps.wait | await self._place(steps.place, yielding, own)
         await self._replicas.beat()
+        count_replicas(self._cache.view.replicas.values(), self._settings.host_id)
         if self._phases.leads(self._cache.view):
             waits |= agentless(wanted.keys() & assigned.keys(), assigned, self._cache.view)
             await self._phases.write(view.deployments, self._cache.view.replicas, waits)
-        return steps.retry_at
+        return min(steps.retry_at, self._replacements.retry_at)
+
+    async def _renew(self, deployment_id: str, seen: Mapping[str, DeploymentRecord]) -> None:
+        """New replicas for a model whose files have changed; once, whichever agent is first."""
+
+        def renew(record: DeploymentRecord) -> DeploymentRecord:
+            is_first = record.generation == seen[deployment_id].generation
+            return renewed(record) if is_first else record
+
+        with contextlib.suppress(NotFound):  # deleted meanwhile
+            await self._registry.change_deployment(deployment_id, renew)
+        self._due.set()
 
     async def stop(self) -> None:
         """Ends all replicas and gives their devices back, after the pass that runs."""
@@ -129,9 +147,9 @@ class Supervisor:
         self._due.set()
         if self._task:
             await self._task
-        for replica_id, replica in self._replicas.local().items():
-            if replica.phase is LocalPhase.RUNNING:
-                self._stop(replica_id)
+        for replica_id, replica in self._replicas.local({}).items():
+            if replica.phase is not LocalPhase.ENDED:
+                self._stop(replica_id, hurry=True)
         await self._replicas.close()
         try:
             await self._withdraw()
@@ -164,30 +182,34 @@ class Supervisor:
     def _host(self, own: DeviceSnapshot) -> Host:
         return Host(self._settings.host_id, frozenset(d.device_id for d in own.devices))
 
-    def _stop(self, replica_id: str) -> None:
+    def _stop(self, replica_id: str, *, hurry: bool = False) -> None:
         replica = self._cache.view.replicas.get(replica_id)
         serving = replica and replica.phase in (ReplicaPhase.READY, ReplicaPhase.DRAINING)
         drain_seconds = self._settings.drain_seconds + _CLOSE_SECONDS
-        self._replicas.stop(replica_id, drain_seconds if serving else _START_GRACE_SECONDS)
+        if hurry or not self._replacements.is_replaced(replica_id):
+            self._replicas.stop(replica_id, drain_seconds if serving else _START_GRACE_SECONDS)
+        else:
+            self._replicas.retire(replica_id, self._settings.retire_seconds + drain_seconds)
 
     async def _start(
         self, spec: ReplicaSpec, assignment: AssignmentRecord, own: DeviceSnapshot
     ) -> None:
-        kinds = {device.device_id: device.kind for device in own.devices}
-        kind = kinds[assignment.device_ids[0]]
-        if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings):
+        devices = [d for d in own.devices if d.device_id in assignment.device_ids]
+        kind, sizes = devices[0].kind, [device.total_bytes for device in devices]
+        if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings, min(sizes)):
             self._replicas.refuse(spec, assignment, problem)
             return
-        command = replica_command(spec, assignment, kind, self._settings)
+        command = replica_command(spec, assignment, kind, self._settings, max(sizes))
         environment = replica_environment(self._environment, assignment, kind, self._settings)
         await self._replicas.start(spec, assignment, command, environment)
 
     async def _place(
-        self, specs: Iterable[ReplicaSpec], yielding: Collection[str]
+        self, specs: Iterable[ReplicaSpec], yielding: Collection[str], own: DeviceSnapshot
     ) -> dict[str, str]:
         """Asks for devices; by replica id why there are none, as a sentence.
 
-        Runs give theirs back for a deployment, unless it is one that yields to them.
+        What the deployment was before makes way; else runs give theirs back for a deployment,
+        unless it is one that yields to them.
         """
         refusals: dict[str, str] = {}
         kind = "cuda" if await self._devices.has_gpus() else "cpu"
@@ -201,12 +223,16 @@ class Supervisor:
                 await self._devices.assign(request)
             except (DevicesUnavailable, Overloaded) as refusal:
                 refusals[spec.replica_id] = refusal.message
-                if spec.deployment_id not in yielding and (
+                if way := self._replacements.make_way(spec, request, own):
+                    refusals[spec.replica_id] = way
+                    self._due.set()
+                elif spec.deployment_id not in yielding and (
                     asked := await self._run_yields.ask(request)
                 ):
                     runs = ", ".join(asked)
                     refusals[spec.replica_id] = f"Waits until {runs} has given devices back."
             else:
+                self._replacements.found_place(spec.replica_id)
                 self._due.set()
         return refusals
 

@@ -37,16 +37,22 @@ _NUM_SCORED_AT_ONCE = 4
 class EngineConfig:
     """What a replica runs on. `device_kind` is "cpu" or "cuda"; `kv_cache_bytes` is of each device.
 
+    `device_share` is the part of each that it may take, 0 for all.
     `context_tokens` 0 stands for the model's own, as far as the cache holds one such request.
-    `max_running` bounds the batch.
+    `max_running` bounds the batch. `tensor_parallel` devices share each layer, and as many more are
+    in each further one of `pipeline_parallel` stages. `quantization` is "" or "fp8".
     """
 
     model: str
     model_folder: Path
     device_kind: str
-    num_devices: int = 1
+    tensor_parallel: int = 1
+    pipeline_parallel: int = 1
     context_tokens: int = 0
     kv_cache_bytes: int = 0
+    device_share: float = 0.0
+    quantization: str = ""
+    speculative_tokens: int = 0
     embeds: bool = False
     max_running: int = 32
     max_lora_rank: int = 64

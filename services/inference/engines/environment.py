@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"  # what torch sees of the host's GPUs, by UUID
+
 
 def engine_environment(
     device_kind: str, device_ids: Sequence[str], num_threads: int
@@ -20,9 +22,9 @@ def engine_environment(
         "GRPC_ENABLE_FORK_SUPPORT": "0",
     }
     if device_kind == "cuda":
-        return environment | {"CUDA_VISIBLE_DEVICES": ",".join(device_ids)}
+        return environment | {VISIBLE_DEVICES: ",".join(device_ids)}
     return environment | {
-        "CUDA_VISIBLE_DEVICES": "",
+        VISIBLE_DEVICES: "",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # worker and engine in one process
         "TORCHDYNAMO_DISABLE": "1",  # helpers of vLLM would be compiled by g++, if there is one
         "OMP_NUM_THREADS": str(num_threads),

@@ -11,6 +11,10 @@ _WORKER = "services.inference.engines.worker_guard.WorkerGuard"
 _CPU_WORKER = "services.inference.engines.cpu_lora.CpuWorker"
 _MAX_LOGPROBS = 20
 _AS_MUCH_AS_FITS = -1
+# vLLM 0.32 means by "fp8" weights that are so on disk; this one makes them so.
+_QUANTIZATIONS = {"": None, "fp8": "fp8_per_tensor"}
+# Texts of fewer tokens are found in the prompt by chance; longer ones are rare.
+_SHORTEST_MATCH, _LONGEST_MATCH = 2, 5
 # Without a figure vLLM takes 92 % of the memory: right for a GPU, not for a host that others use.
 _CPU_KV_CACHE_BYTES = 1024**3
 
@@ -25,7 +29,9 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "enforce_eager": on_cpu,
         "max_model_len": config.context_tokens or _AS_MUCH_AS_FITS,
         "kv_cache_memory_bytes": config.kv_cache_bytes or (_CPU_KV_CACHE_BYTES if on_cpu else None),
-        "tensor_parallel_size": config.num_devices,
+        "tensor_parallel_size": config.tensor_parallel,
+        "pipeline_parallel_size": config.pipeline_parallel,
+        "quantization": _QUANTIZATIONS[config.quantization],
         "max_num_seqs": config.max_running,
         "trust_remote_code": False,
         "load_format": "safetensors",
@@ -34,8 +40,18 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "enable_log_requests": False,
         "max_logprobs": _MAX_LOGPROBS,
     }
+    if config.device_share and not on_cpu:
+        # It starts only where so much is free, even if it is told how large its cache is.
+        arguments["gpu_memory_utilization"] = config.device_share
     if config.embeds:
         return arguments | {"runner": "pooling"}
+    if config.speculative_tokens:
+        arguments["speculative_config"] = {
+            "method": "ngram",
+            "num_speculative_tokens": config.speculative_tokens,
+            "prompt_lookup_min": _SHORTEST_MATCH,
+            "prompt_lookup_max": _LONGEST_MATCH,
+        }
     return arguments | {
         "enable_prefix_caching": True,
         "enable_lora": True,

@@ -25,6 +25,8 @@ class Arguments:
     device_ids: tuple[str, ...]
     device_kind: str
     kv_cache_bytes: int
+    pipeline_parallel: int
+    device_share: float
     agent_pid: int
 
 
@@ -35,6 +37,8 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
     parser.add_argument("--devices", required=True, help="device ids, separated by commas")
     parser.add_argument("--device-kind", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--kv-cache-bytes", type=int, default=0)
+    parser.add_argument("--pipeline-parallel", type=int, default=1, help="stages of layers")
+    parser.add_argument("--device-share", type=float, default=0.0, help="of each device, 0: all")
     parser.add_argument("--agent-pid", type=int, default=0)
     found = parser.parse_args(arguments)
     return Arguments(
@@ -43,6 +47,8 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         tuple(found.devices.split(",")),
         found.device_kind,
         found.kv_cache_bytes,
+        found.pipeline_parallel,
+        found.device_share,
         found.agent_pid,
     )
 
@@ -64,11 +70,17 @@ def engine_config(
         model=deployment.model,
         model_folder=Path(model.local_path if model else ""),
         device_kind=kind,
-        num_devices=len(arguments.device_ids),
+        tensor_parallel=len(arguments.device_ids) // arguments.pipeline_parallel,
+        pipeline_parallel=arguments.pipeline_parallel,
         context_tokens=deployment.context_tokens,
         kv_cache_bytes=arguments.kv_cache_bytes,
+        device_share=arguments.device_share,
+        quantization=deployment.quantization,
+        speculative_tokens=deployment.speculative_tokens,
         embeds=bool(model and model.supports_embeddings and not model.supports_completion),
-        max_running=settings.max_running_requests or _DEFAULT_RUNNING[kind],
+        max_running=deployment.max_running_requests
+        or settings.max_running_requests
+        or _DEFAULT_RUNNING[kind],
         max_lora_rank=settings.max_lora_rank,
         max_loras_in_batch=settings.max_loras_in_batch,
         max_loaded_adapters=settings.max_loaded_adapters,

@@ -23,7 +23,9 @@ _MAX_STOP_LETTERS = 1000  # as much text may be held back until it is known to b
 _MAX_LOGPROBS = 20
 
 PHASES = {
+    ReplicaPhase.DOWNLOADING: pb.REPLICA_PHASE_DOWNLOADING,
     ReplicaPhase.STARTING: pb.REPLICA_PHASE_STARTING,
+    ReplicaPhase.WARMING: pb.REPLICA_PHASE_WARMING,
     ReplicaPhase.READY: pb.REPLICA_PHASE_READY,
     ReplicaPhase.DRAINING: pb.REPLICA_PHASE_DRAINING,
     ReplicaPhase.FAILED: pb.REPLICA_PHASE_FAILED,

@@ -25,8 +25,10 @@ from services.cluster.registry_cache import Heartbeat, RegistryCache
 from services.cluster.rpc import RpcServer
 from services.cluster.settings import load
 from services.cluster.store.connection import Store
+from services.cluster.tasks import end
 from services.inference.engines import engine_class
 from services.inference.engines.base import Engine, EngineConfig
+from services.inference.engines.environment import VISIBLE_DEVICES
 from services.inference.serving.adapters import RETRY_SECONDS, ReplicaAdapters
 from services.inference.serving.arguments import Arguments, engine_config, parse
 from services.inference.serving.generations import Generations
@@ -47,14 +49,19 @@ class Replica:
         self._arguments = arguments
         self._settings = settings
         self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
 
     async def run(self) -> int:
         """The exit status: 0 after SIGTERM, ENGINE_FAILED when the engine died or did not start.
 
+        SIGUSR1 ends it too, but gives its requests all the time of `retire_seconds`.
+
         Raises NotFound and BadRequest for what can never work, StoreUnavailable without Redis.
         """
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, self._stop.set)
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._end)
         store = await Store.connect(self._settings.redis_url)
         registry = Registry(store)
         cache = RegistryCache(registry)
@@ -64,6 +71,10 @@ class Replica:
         finally:
             await cache.close()
             await store.close()
+
+    def _end(self) -> None:
+        self._hurry.set()
+        self._stop.set()
 
     async def _serve(self, registry: Registry, cache: RegistryCache) -> int:
         arguments, settings = self._arguments, self._settings
@@ -142,9 +153,20 @@ class Replica:
         dying.cancel()
         state.set(ReplicaPhase.DRAINING, "finishing its requests")
         if state.generations:
-            num_aborted = await state.generations.drain(self._settings.drain_seconds)
+            num_aborted = await self._drain(state.generations)
             log.info("replica drained", extra={"num_aborted": num_aborted})
         return 0
+
+    async def _drain(self, generations: Generations) -> int:
+        """How many requests had to be aborted."""
+        draining = asyncio.create_task(generations.drain(self._settings.retire_seconds))
+        hurrying = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+        await end(hurrying)
+        if draining.done():
+            return draining.result()
+        await end(draining)
+        return await generations.drain(self._settings.drain_seconds)
 
     async def _start_engine(self, state: ReplicaState, config: EngineConfig) -> str:
         """ "" when the engine answered a first generation, else what went wrong."""
@@ -161,7 +183,7 @@ class Replica:
             state.engine = engine
             limit = config.max_running + self._settings.max_waiting_requests
             state.generations = Generations(engine, limit)
-            state.set(ReplicaPhase.STARTING, "answering a first request")
+            state.set(ReplicaPhase.WARMING, "answering a first request")
             await warm_up(engine, state.generations)
         except HearthError as error:
             return error.message
@@ -243,4 +265,6 @@ def main() -> NoReturn:
         die_with_parent(arguments.agent_pid)
     settings = load(InferenceSettings)
     cluster_log.configure(log_name(arguments.replica_id), settings)
+    visible = os.environ.get(VISIBLE_DEVICES, "")
+    log.info("replica begins", extra={"replica_id": arguments.replica_id, VISIBLE_DEVICES: visible})
     uvloop.run(_run_and_exit(Replica(arguments, settings)))

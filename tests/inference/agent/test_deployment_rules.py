@@ -5,7 +5,7 @@ import pytest
 from services.cluster.errors import BadRequest, HearthError, NotFound
 from services.cluster.records import AdapterPolicy, AdapterRecord
 from services.cluster.registry import ClusterView
-from services.inference.agent.deployment_rules import check_deployment
+from services.inference.agent.deployment_rules import check_deployment, check_device_kind
 from services.inference.settings import InferenceSettings
 from tests.inference.agent.specs import MODEL, a_deployment
 
@@ -42,6 +42,13 @@ def test_what_may_be_wanted() -> None:
         ({"model": "a:b"}, BadRequest, "no model name"),
         ({"engine": "echo"}, BadRequest, "HEARTH_ALLOW_ECHO=1"),
         ({"engine": "tgi"}, BadRequest, "there is vllm"),
+        ({"devices_per_replica": 3}, BadRequest, "try 1, 2, 4, 8, 16"),
+        ({"max_running_requests": -1}, BadRequest, "max_running_requests must be 0 to"),
+        ({"speculative_tokens": 99}, BadRequest, "speculative_tokens must be 0 to"),
+        ({"quantization": "int3"}, BadRequest, "must be empty or fp8"),
+        ({"quantization": "bitsandbytes"}, BadRequest, "AWQ"),
+        ({"device_bytes": 5, "kv_cache_bytes": 5}, BadRequest, "left for the weights"),
+        ({"context_tokens": 3}, BadRequest, "at least 16"),
         ({"context_tokens": 4096}, BadRequest, "at most 2048"),
         ({"adapter_ids": ("nobody",)}, NotFound, "nobody"),
         ({"adapter_ids": ("alien",)}, BadRequest, "belongs to other/model"),
@@ -57,3 +64,22 @@ def test_what_may_not_is_told_in_a_sentence(
         check(**changes)  # type: ignore[arg-type]
     assert word in refusal.value.message
     assert refusal.value.message.endswith(".")
+
+
+def test_an_embedding_model_guesses_no_tokens() -> None:
+    embeds = MODEL.model_copy(update={"supports_completion": False})
+    view = ClusterView(models={MODEL.name: embeds})
+    wanted = a_deployment(speculative_tokens=4)
+    with pytest.raises(BadRequest, match="makes embeddings") as refusal:
+        check_deployment(wanted, view, InferenceSettings())
+    assert refusal.value.param == "speculative_tokens"
+
+
+@pytest.mark.parametrize(("field", "value"), [("quantization", "fp8"), ("devices_per_replica", 2)])
+def test_what_processors_cannot_do(field: str, value: object) -> None:
+    wanted = a_deployment().model_copy(update={field: value})
+    check_device_kind(wanted, "cuda")
+    check_device_kind(wanted, "")
+    with pytest.raises(BadRequest) as refusal:
+        check_device_kind(wanted, "cpu")
+    assert refusal.value.param == field

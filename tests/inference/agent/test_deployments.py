@@ -74,6 +74,22 @@ async def test_put_makes_and_replaces(wanted: Wanted) -> None:
     assert (await wanted.registry.view()).deployments == {made.deployment_id: changed}
 
 
+async def test_a_change_that_replicas_cannot_follow_is_a_new_generation(wanted: Wanted) -> None:
+    await wanted.deployments.put(a_deployment())
+
+    async def generation(**changes: object) -> int:
+        return (await wanted.deployments.put(a_deployment(**changes))).generation  # type: ignore[arg-type]
+
+    assert await generation() == 0
+    assert await generation(num_replicas=2, yields_to_runs=True, adapter_ids=("a",)) == 0
+    assert await generation(context_tokens=512) == 1
+    assert await generation(context_tokens=512) == 1
+    assert await generation(max_running_requests=3) == 2
+    assert (await wanted.deployments.restart("d")).generation == 3
+    with pytest.raises(NotFound):
+        await wanted.deployments.restart("nothing")
+
+
 async def test_too_small_a_share_is_refused(wanted: Wanted) -> None:
     with pytest.raises(BadRequest, match="too few"):
         await wanted.deployments.put(a_deployment("", device_bytes=1000))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from services.cluster.devices.records import GIB
 from services.inference.agent.launch import obstacle, replica_command, replica_environment
 from services.inference.serving.arguments import parse
 from services.inference.settings import InferenceSettings
@@ -18,6 +19,23 @@ def test_the_replica_understands_its_command() -> None:
     found = parse(command[3:])
     assert (found.replica_id, found.deployment_id) == ("d-0", "d")
     assert (found.device_ids, found.device_kind) == (("g0", "g1"), "cuda")
+    assert (found.pipeline_parallel, found.device_share) == (1, 0.0)
+
+
+def test_the_shares_of_a_device_come_to_no_more_than_all_of_it() -> None:
+    third = a_spec(a_deployment(device_bytes=8 * GIB))
+    command = replica_command(third, an_assignment(third), "cuda", SETTINGS, 24 * GIB)
+    assert parse(command[3:]).device_share == 0.3333
+
+
+def test_a_model_whose_heads_cannot_be_cut_is_spread_by_layers() -> None:
+    shape = {"num_layers": 28, "num_heads": 28, "num_kv_heads": 4}
+    spec = replace(
+        a_spec(a_deployment(devices_per_replica=3)), model=MODEL.model_copy(update=shape)
+    )
+    assignment = an_assignment(spec, devices=("g0", "g1", "g2"))
+    found = parse(replica_command(spec, assignment, "cuda", SETTINGS)[3:])
+    assert found.pipeline_parallel == 3
 
 
 def test_the_environment_is_the_agents_and_the_engines() -> None:

@@ -24,6 +24,7 @@ def test_everything_is_read_from_the_files(tmp_path: Path) -> None:
     assert found.context_tokens == 2048
     assert found.weights_bytes == sum(p.stat().st_size for p in folder.glob("*.safetensors"))
     assert found.kv_values_per_token == 2 * 3 * 2 * 16
+    assert (found.num_layers, found.num_heads, found.num_kv_heads) == (3, 4, 2)
     assert found.fim_family == "qwen2.5-coder"
     assert found.supports_completion
     assert found.supports_chat

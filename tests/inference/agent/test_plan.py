@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from services.cluster.devices.records import GIB
 from services.cluster.records import ModelRecord
 from services.inference.agent.plan import MemoryPlan, memory_plan, shortage
@@ -14,7 +16,7 @@ SEVEN_BILLION = ModelRecord(
 )
 
 
-def plan(kind: str = "cuda", num_devices: int = 1, **changes: int) -> MemoryPlan:
+def plan(kind: str = "cuda", num_devices: int = 1, **changes: Any) -> MemoryPlan:
     return memory_plan("vllm", SEVEN_BILLION, kind=kind, num_devices=num_devices, **changes)
 
 
@@ -68,3 +70,23 @@ def test_an_unknown_shape_gets_a_cache_too() -> None:
 
 def test_the_echo_engine_needs_next_to_nothing() -> None:
     assert memory_plan("echo", None, kind="cpu").total_bytes < GIB
+
+
+def test_a_cache_that_somebody_asked_for_is_what_the_engine_gets() -> None:
+    found = plan(kv_cache_bytes=3 * GIB)
+    assert found.engine_kv_cache_bytes("cuda", 0) == 3 * GIB
+    assert found.engine_kv_cache_bytes("cuda", 40 * GIB) == 3 * GIB
+    assert "the key-value cache 3.00 GiB" in shortage(found, 8 * GIB)
+
+
+def test_the_cache_is_for_as_many_requests_as_run() -> None:
+    one = plan(context_tokens=1024).least_kv_cache_bytes
+    assert plan(context_tokens=1024, num_requests=3).kv_cache_bytes == 3 * one
+    assert plan(context_tokens=1024, num_requests=500).kv_cache_bytes == 16 * one
+
+
+def test_quantized_weights_are_about_half() -> None:
+    found = memory_plan("vllm", SEVEN_BILLION, kind="cuda", quantization="fp8")
+    assert found.weights_bytes == int(0.55 * 14_000_000_000)
+    small = SEVEN_BILLION.model_copy(update={"weights_bytes": 4_000_000_000})
+    assert memory_plan("vllm", small, kind="cuda", quantization="fp8").weights_bytes == 4 * 10**9

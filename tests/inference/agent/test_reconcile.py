@@ -26,6 +26,8 @@ HERE = Host("here", frozenset({"g0", "g1"}))
 def test_replica_ids_are_the_deployments_and_a_number() -> None:
     specs = replica_specs([a_deployment("d", num_replicas=2)], {MODEL.name: MODEL})
     assert list(specs) == ["d-0", "d-1"]
+    changed = replica_specs([a_deployment("d", generation=3)], {MODEL.name: MODEL})
+    assert list(changed) == ["d-0.3"]
     assert specs["d-1"].holder == "replica/d-1"
     assert specs["d-1"].model == MODEL
 
@@ -61,8 +63,30 @@ def test_a_change_of_the_model_restarts_and_a_change_of_adapters_does_not() -> N
     assert next_steps({"d-0": adapters}, local, assigned, HERE, 0).stop == []
     context = a_spec(a_deployment(context_tokens=512))
     assert next_steps({"d-0": context}, local, assigned, HERE, 0).stop == ["d-0"]
+
+
+def test_a_model_whose_files_have_changed_needs_new_replicas_beside_the_old() -> None:
+    running = a_spec()
+    local = {"d-0": LocalReplica(running, an_assignment(running), LocalPhase.RUNNING)}
+    assigned = {"d-0": an_assignment(running)}
     weights = replace(running, model=MODEL.model_copy(update={"weights_bytes": 3000}))
-    assert next_steps({"d-0": weights}, local, assigned, HERE, 0).stop == ["d-0"]
+    steps = next_steps({"d-0": weights}, local, assigned, HERE, 0)
+    assert (steps.stop, steps.renew) == ([], ["d-0"])
+    both = replace(weights, context_tokens=512)
+    assert next_steps({"d-0": both}, local, assigned, HERE, 0).stop == ["d-0"]
+
+
+def test_one_that_serves_on_is_neither_stopped_nor_loses_its_devices() -> None:
+    old = a_spec()
+    new = a_spec(a_deployment(generation=1))
+    local = {"d-0": LocalReplica(old, an_assignment(old), LocalPhase.RUNNING)}
+    assigned = {"d-0": an_assignment(old)}
+    wanted = {new.replica_id: new}
+    kept = next_steps(wanted, local, assigned, HERE, 0, {"d-0"})
+    assert (kept.stop, kept.release, kept.place) == ([], [], [new])
+    assert next_steps(wanted, local, assigned, HERE, 0).stop == ["d-0"]
+    moved = {"d-0": an_assignment(old, "there")}
+    assert next_steps(wanted, local, moved, HERE, 0, {"d-0"}).stop == ["d-0"]
 
 
 def test_devices_are_released_only_when_the_process_is_gone() -> None:
@@ -96,6 +120,28 @@ def test_one_that_ended_waits_unless_something_else_is_wanted() -> None:
     assert next_steps({"d-0": spec}, local, assigned, HERE, 10.0).start
     changed = replace(spec, context_tokens=512)
     assert next_steps({"d-0": changed}, local, assigned, HERE, 9.0).start
+
+
+def test_replicas_start_one_after_another_on_a_device_and_at_once_on_others() -> None:
+    specs = {i: replace(a_spec(), replica_id=i) for i in ("a-0", "b-0", "c-0")}
+    specs["a-0"] = replace(specs["a-0"], num_devices=2)
+    assigned = {
+        "a-0": an_assignment(specs["a-0"], devices=("g0", "g1")),
+        "b-0": an_assignment(specs["b-0"], devices=("g1",)),
+        "c-0": an_assignment(specs["c-0"], devices=("g2",)),
+    }
+    host = Host("here", frozenset({"g0", "g1", "g2"}))
+    steps = next_steps(specs, {}, assigned, host, 0)
+    assert [spec.replica_id for spec, _ in steps.start] == ["a-0", "c-0"]
+    assert steps.wait == {"b-0": "Replica b-0 starts when a-0 is ready, on the same device."}
+
+    def after(phase: LocalPhase, *, ready: bool) -> list[str]:
+        local = {"a-0": LocalReplica(specs["a-0"], assigned["a-0"], phase, 99.0, ready)}
+        return [s.replica_id for s, _ in next_steps(specs, local, assigned, host, 0).start]
+
+    assert after(LocalPhase.RUNNING, ready=False) == ["c-0"]
+    assert after(LocalPhase.RUNNING, ready=True) == ["b-0", "c-0"]
+    assert after(LocalPhase.ENDED, ready=True) == ["b-0", "c-0"], "it failed: the next one's turn"
 
 
 def test_one_that_ended_is_forgotten_when_it_is_not_wanted_here() -> None:

@@ -100,3 +100,14 @@ def test_a_status_is_told_in_words() -> None:
     assert describe_status(3) == "it ended with status 3"
     assert "SIGKILL" in describe_status(-9)
     assert "SIGSEGV" in describe_status(-11)
+
+
+def test_the_root_cause_that_another_process_of_the_engine_told_is_found() -> None:
+    text = """(EngineCore pid=7) ERROR EngineCore failed to start.
+(EngineCore pid=7) ERROR Traceback (most recent call last):
+(EngineCore pid=7) ERROR torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.
+{"level": "error", "reason": "vLLM cannot run m: initialization failed. See root cause above. {}"}
+"""
+    said = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
+    assert last_words(text) == said
+    assert "initialization failed" in last_words(text.splitlines()[-1])

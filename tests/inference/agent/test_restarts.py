@@ -10,8 +10,8 @@ def ends(num: int, lived_seconds: float = 1.0) -> list[Ending]:
     return found
 
 
-def test_pauses_double_to_half_a_minute() -> None:
-    assert [ending.retry_at - 100 for ending in ends(9)] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+def test_pauses_double_until_it_has_failed_and_is_left_alone() -> None:
+    assert [ending.retry_at - 100 for ending in ends(7)] == [0.5, 1, 2, 4, 600, 600, 600]
 
 
 def test_a_steady_minute_begins_anew() -> None:
@@ -20,9 +20,12 @@ def test_a_steady_minute_begins_anew() -> None:
 
 
 def test_ending_once_is_no_failure_and_ending_again_and_again_is() -> None:
-    assert [ending.failed for ending in ends(4)] == [False, False, True, True]
+    assert [ending.failed for ending in ends(6)] == [False, False, False, False, True, True]
     assert ends(1)[0].detail == "being started again after it ended: why"
-    assert ends(3)[-1].detail == "It ended 3 times in a row: why"
+    assert ends(5)[-1].detail == (
+        "It ended 5 times in a row and is left alone for 10 minutes, unless its deployment is"
+        " changed or restarted: why"
+    )
 
 
 def test_what_cannot_work_fails_at_once_and_waits_long() -> None:

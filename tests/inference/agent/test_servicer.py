@@ -14,6 +14,7 @@ from services.cluster.registry_cache import RegistryCache
 from services.cluster.store.connection import Store
 from services.inference.agent.catalogue import Catalogue
 from services.inference.agent.deployments import Deployments
+from services.inference.agent.replica_logs import ReplicaLogs
 from services.inference.agent.servicer import InferenceServicer
 from services.inference.settings import InferenceSettings
 from tests.inference.agent.model_folders import write_model
@@ -30,6 +31,7 @@ async def servicer(store: Store, tmp_path: Path) -> AsyncIterator[InferenceServi
         devices,
         Catalogue(registry, "here", tmp_path / "starter"),
         Deployments(registry, cache, devices, InferenceSettings()),
+        ReplicaLogs(tmp_path / "logs", "here"),
     )
     await cache.close()
 

@@ -28,11 +28,17 @@ def test_lora_is_our_own_on_a_processor_only() -> None:
 
 
 def test_a_gpu_is_used_as_it_is_best() -> None:
-    found = arguments(num_devices=2, kv_cache_bytes=7)
+    found = arguments(tensor_parallel=2, pipeline_parallel=3, kv_cache_bytes=7)
     assert (found["dtype"], found["enforce_eager"]) == ("auto", False)
-    assert found["tensor_parallel_size"] == 2
+    assert (found["tensor_parallel_size"], found["pipeline_parallel_size"]) == (2, 3)
     assert found["kv_cache_memory_bytes"] == 7
     assert arguments()["kv_cache_memory_bytes"] is None  # what the GPU has left
+
+
+def test_an_engine_that_shares_a_gpu_is_told_its_share() -> None:
+    assert "gpu_memory_utilization" not in arguments()
+    assert arguments(device_share=0.25)["gpu_memory_utilization"] == 0.25
+    assert "gpu_memory_utilization" not in arguments(device_share=0.25, device_kind="cpu")
 
 
 def test_a_cpu_never_gives_all_its_memory() -> None:
@@ -51,3 +57,20 @@ def test_adapters_have_room_in_the_batch_and_beside_it() -> None:
     assert (found["max_lora_rank"], found["max_loras"], found["max_cpu_loras"]) == (32, 4, 4)
     assert "enable_lora" not in arguments(embeds=True)
     assert arguments(embeds=True)["runner"] == "pooling"
+
+
+def test_weights_are_quantized_as_they_are_loaded_or_stay_as_they_are() -> None:
+    assert arguments()["quantization"] is None
+    # Plain "fp8" stands for a checkpoint that is so on disk, in vLLM 0.32.
+    assert arguments(quantization="fp8")["quantization"] == "fp8_per_tensor"
+
+
+def test_tokens_are_guessed_from_the_text_where_that_is_wanted() -> None:
+    assert "speculative_config" not in arguments()
+    assert arguments(speculative_tokens=4)["speculative_config"] == {
+        "method": "ngram",
+        "num_speculative_tokens": 4,
+        "prompt_lookup_min": 2,
+        "prompt_lookup_max": 5,
+    }
+    assert "speculative_config" not in arguments(speculative_tokens=4, embeds=True)

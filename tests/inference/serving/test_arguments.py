@@ -45,10 +45,22 @@ def test_the_engine_runs_the_deployments_model() -> None:
     deployment, config = engine_config(arguments, settings(max_lora_rank=8), view())
     assert deployment.deployment_id == "d1"
     assert config.model_folder == Path("/weights/m")
-    assert (config.num_devices, config.context_tokens, config.kv_cache_bytes) == (2, 2048, 7)
+    assert (config.tensor_parallel, config.pipeline_parallel) == (2, 1)
+    assert (config.context_tokens, config.kv_cache_bytes) == (2048, 7)
     assert (config.max_running, config.max_lora_rank, config.embeds) == (256, 8, False)
     on_cpu = engine_config(parse(COMMAND), settings(), view())[1]
     assert on_cpu.max_running == 32
+
+
+def test_stages_are_the_agents_and_limits_the_deployments() -> None:
+    limits = {"max_running_requests": 3, "quantization": "fp8", "speculative_tokens": 4}
+    known = view()
+    record = known.deployments["d1"].model_copy(update=limits)
+    known = ClusterView(deployments={"d1": record}, models=known.models)
+    arguments = parse([*COMMAND, "--pipeline-parallel", "2"])
+    config = engine_config(arguments, settings(max_running_requests=9), known)[1]
+    assert (config.tensor_parallel, config.pipeline_parallel) == (1, 2)
+    assert (config.max_running, config.quantization, config.speculative_tokens) == (3, "fp8", 4)
 
 
 @pytest.mark.parametrize(
