@@ -12,7 +12,7 @@ from pathlib import Path
 from services.cluster.errors import BadRequest, Conflict, ModelNotFound, StoreUnavailable
 from services.cluster.records import DeploymentRecord, ModelRecord
 from services.cluster.registry import Registry
-from services.inference.agent.model_files import read_model
+from services.inference.models.reading import read_model
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from services.cluster.errors import BadRequest, Conflict, ModelNotFound
 from services.cluster.registry import Registry
 from services.cluster.store.connection import Store
 from services.inference.agent.catalogue import STARTER, Catalogue
-from tests.inference.agent.model_folders import write_model
 from tests.inference.agent.specs import a_deployment
+from tests.inference.models.model_folders import write_model
 
 
 @pytest.fixture
