@@ -143,6 +143,10 @@ FAMILIES = (
 )
 
 
+def family_named(name: str) -> FimFamily | None:
+    return next((family for family in FAMILIES if family.family == name), None)
+
+
 def recognise(special_tokens: Collection[str]) -> FimFamily | None:
     """The family whose tokens a tokenizer has.
 

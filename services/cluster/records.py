@@ -200,6 +200,9 @@ class ModelRecord(Record):
 
     `host_id` is the host that has the weights, "" for every host. `kv_values_per_token` is how many
     numbers the key-value cache keeps of each token. Counts of its shape are 0 while unknown.
+    `num_active_parameters` are those that each token goes through, where experts take turns, else
+    0. `chat_template` is there where somebody gave another than the model's own. `gated`: the hub
+    wants a token for it.
     """
 
     name: str
@@ -207,19 +210,30 @@ class ModelRecord(Record):
     local_path: str = ""
     hub_id: str = ""
     revision: str = ""
+    gated: bool = False
     architecture: str = ""
     num_parameters: int = 0
+    num_active_parameters: int = 0
     context_tokens: int = 0
     weights_bytes: int = 0
-    kv_values_per_token: int = 0
+    quantization: str = ""
     num_layers: int = 0
     num_heads: int = 0
     num_kv_heads: int = 0
+    kv_values_per_token: int = 0
+    embedding_size: int = 0
     fim_family: str = ""
+    chat_template: str = ""
+    tool_parser: str = ""
+    reasoning_parser: str = ""
     supports_completion: bool = True
     supports_chat: bool = False
+    supports_toolbox: bool = False
     supports_embeddings: bool = False
     supports_finetune: bool = False
+    supports_tools: bool = False
+    supports_reasoning: bool = False
+    supports_images: bool = False
     licence: str = ""
     host_id: str = ""
 

@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from services.cluster.errors import BadRequest
 
 _FILE = "chat_template.jinja"
+_JSON_FILE = "chat_template.json"  # of processors, before there was the other
 _MARK_LETTERS = 16
 _REFUSALS = (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError, RecursionError)
 
@@ -58,6 +59,7 @@ class ChatTemplate:
 
     def __init__(self, source: str, tokens: Mapping[str, str]) -> None:
         """`tokens`: names such as bos_token that the template may use, with their texts."""
+        self.source = source
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
         )
@@ -72,10 +74,12 @@ class ChatTemplate:
 
     @classmethod
     def of(cls, folder: Path, config: Mapping[str, Any]) -> ChatTemplate | None:
-        """From chat_template.jinja or tokenizer_config.json of a model folder, if one is there."""
+        """From a model folder: of its own file, or of tokenizer_config.json (`config`), if any."""
         source: object = config.get("chat_template")
         if (folder / _FILE).is_file():
             source = (folder / _FILE).read_text(encoding="utf-8")
+        elif not source and (folder / _JSON_FILE).is_file():
+            source = _template_of(folder / _JSON_FILE)
         if isinstance(source, list):  # several named ones
             named = {item["name"]: item["template"] for item in source}
             source = named.get("default")
@@ -112,6 +116,14 @@ class ChatTemplate:
                 f"The model's chat template refuses these messages: {error}.", param="messages"
             ) from error
         return text, breaker.mark
+
+
+def _template_of(place: Path) -> object:
+    try:
+        found = json.loads(place.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"{place.name} is not JSON: {error}.") from error
+    return found.get("chat_template") if isinstance(found, dict) else None
 
 
 class _Breaker:

@@ -1,35 +1,45 @@
-"""The models that may be deployed: the starter model, and folders that an administrator named."""
+"""The models that may be deployed: the starter, known ones, and those that somebody added."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from services.cluster.errors import BadRequest, Conflict, ModelNotFound, StoreUnavailable
 from services.cluster.records import DeploymentRecord, ModelRecord
 from services.cluster.registry import Registry
-from services.inference.agent.model_files import read_model
+from services.inference.models.catalogue import offered
+from services.inference.models.names import check_model_name
+from services.inference.models.overrides import ModelOverrides
+from services.inference.models.reading import read_model
 
 log = logging.getLogger(__name__)
 
 STARTER = "hearth/starter-coder"
 STARTER_FOLDER = Path(__file__).parents[1] / "starter"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
-_MAX_NAME = 200
 _LOOK_AGAIN_SECONDS = 5.0
 
 
 class Catalogue:
-    """`absences`: by name why a model that comes with Hearth is not there, as a sentence."""
+    """`known`: models that may be deployed without being added, by name.
 
-    def __init__(self, registry: Registry, host_id: str, starter: Path = STARTER_FOLDER) -> None:
+    `absences`: by name why a model that comes with Hearth is not there, as a sentence.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        host_id: str,
+        starter: Path = STARTER_FOLDER,
+        known: Mapping[str, ModelRecord] | None = None,
+    ) -> None:
         self._registry = registry
         self._host_id = host_id
         self._starter = starter
+        self._known = known or {}
         self.absences: dict[str, str] = {}
 
     async def register_starter(self) -> ModelRecord | None:
@@ -57,7 +67,13 @@ class Catalogue:
                     return
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
-    async def add(self, name: str, local_path: str) -> ModelRecord:
+    async def models(self) -> list[ModelRecord]:
+        """Those that were added, then those that are known."""
+        return list(offered(self._known, (await self._registry.view()).models).values())
+
+    async def add(
+        self, name: str, local_path: str, overrides: ModelOverrides | None = None
+    ) -> ModelRecord:
         """A model folder of this host. Raises BadRequest, or Conflict when the name is taken."""
         folder = Path(local_path)
         if not folder.is_absolute():
@@ -70,7 +86,12 @@ class Catalogue:
         if name == STARTER:
             raise Conflict(f"{STARTER} is the name of the model that comes with Hearth.")
         record = await asyncio.to_thread(
-            read_model, name, folder, origin="local", host_id=self._host_id
+            read_model,
+            name,
+            folder,
+            origin="local",
+            host_id=self._host_id,
+            overrides=overrides,
         )
         view = await self._registry.view()
         existing = view.models.get(name)
@@ -87,7 +108,11 @@ class Catalogue:
         view = await self._registry.view()
         model = view.models.get(name)
         if model is None:
-            raise ModelNotFound(f"There is no model {name} in the catalogue.")
+            raise ModelNotFound(
+                f"{name} was not added; it is known and takes no room."
+                if name in self._known
+                else f"There is no model {name} in the catalogue."
+            )
         if model.origin == "starter":
             raise Conflict(f"{name} comes with Hearth and stays; delete its deployments instead.")
         if users := _users(name, view.deployments.values()):
@@ -96,16 +121,6 @@ class Catalogue:
                 " another model."
             )
         await self._registry.delete_model(name)
-
-
-def check_model_name(name: str, param: str = "name") -> None:
-    """A colon would separate an adapter's name. Raises BadRequest."""
-    if len(name) > _MAX_NAME or not _NAME.fullmatch(name):
-        raise BadRequest(
-            f"{name!r} is no model name: letters, digits, dots, dashes and underscores, with at"
-            " most one slash between two such parts.",
-            param=param,
-        )
 
 
 def _users(name: str, deployments: Collection[DeploymentRecord]) -> list[str]:

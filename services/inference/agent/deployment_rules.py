@@ -7,9 +7,9 @@ import re
 from services.cluster.errors import BadRequest, ModelNotFound, NotFound
 from services.cluster.records import AdapterPolicy, DeploymentRecord, ModelRecord
 from services.cluster.registry import ClusterView
-from services.inference.agent.catalogue import check_model_name
 from services.inference.agent.sharding import MAX_SHARDS, Shape, explain, sharding
 from services.inference.engines import ENGINES
+from services.inference.models.names import check_model_name
 from services.inference.settings import InferenceSettings
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

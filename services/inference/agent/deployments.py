@@ -8,12 +8,14 @@ import math
 import re
 import secrets
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from services.cluster.devices.assignments import Devices
 from services.cluster.devices.records import DeviceSnapshot
 from services.cluster.errors import BadRequest, DeadlineExceeded, DevicesUnavailable, NotFound
-from services.cluster.records import DeploymentPhase, DeploymentRecord, ReplicaPhase
+from services.cluster.records import DeploymentPhase, DeploymentRecord, ModelRecord, ReplicaPhase
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.registry_cache import RegistryCache
 from services.inference.agent.catalogue import STARTER
@@ -31,6 +33,7 @@ from services.inference.agent.launch import plan_for
 from services.inference.agent.placement import device_kind
 from services.inference.agent.plan import MemoryPlan, shortage
 from services.inference.agent.reconcile import replica_specs
+from services.inference.models.catalogue import offered
 from services.inference.settings import InferenceSettings
 
 _STARTER_ID = "starter-coder"
@@ -38,7 +41,10 @@ _MAX_WAIT_SECONDS = 120.0
 
 
 class Deployments:
-    """Changes are made to the newest record, so none undoes another that came at the same time."""
+    """Changes are made to the newest record, so none undoes another that came at the same time.
+
+    A model of `known` is registered when it is first deployed.
+    """
 
     def __init__(
         self,
@@ -46,7 +52,9 @@ class Deployments:
         cache: RegistryCache,
         devices: Devices,
         settings: InferenceSettings,
+        known: Mapping[str, ModelRecord] | None = None,
     ) -> None:
+        self._known = known or {}
         self._registry = registry
         self._cache = cache
         self._devices = devices
@@ -74,7 +82,8 @@ class Deployments:
 
         Raises BadRequest, NotFound, and DevicesUnavailable for what no host could ever hold.
         """
-        snapshot, view = await self._devices.snapshot(), await self._registry.view()
+        snapshot, registered = await self._devices.snapshot(), await self._registry.view()
+        view = self._with_known(registered)
         now = time.time()
         wanted = wanted.model_copy(
             update={
@@ -92,6 +101,8 @@ class Deployments:
             raise BadRequest(problem, param="device_bytes")
         if problem := beyond_hosts(wanted, view.models, snapshot, self._settings):
             raise DevicesUnavailable(problem)
+        if wanted.model in view.models and wanted.model not in registered.models:
+            await self._registry.put_model(view.models[wanted.model])
         if wanted.deployment_id not in view.deployments:
             await self._registry.put_deployment(wanted)
             return wanted
@@ -109,7 +120,8 @@ class Deployments:
 
     async def plan(self, wanted: DeploymentRecord) -> DeploymentPlan:
         """What `put` would lead to. Raises BadRequest or NotFound for what it would refuse."""
-        snapshot, view = await self._devices.snapshot(), await self._registry.view()
+        snapshot = await self._devices.snapshot()
+        view = self._with_known(await self._registry.view())
         wanted = wanted.model_copy(
             update={"deployment_id": wanted.deployment_id or _new_id(wanted.model)}
         )
@@ -185,6 +197,9 @@ class Deployments:
                 f"{', '.join(late)} did not {'load' if loaded else 'unload'} adapter {adapter_id}"
                 f" within {wait_seconds:g} s and will go on trying; the replica's log says why."
             ) from None
+
+    def _with_known(self, view: ClusterView) -> ClusterView:
+        return replace(view, models=offered(self._known, view.models))
 
     def _memory(
         self, wanted: DeploymentRecord, view: ClusterView, snapshot: DeviceSnapshot

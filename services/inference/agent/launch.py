@@ -10,10 +10,10 @@ from pathlib import Path
 
 from services.cluster.devices.labels import label
 from services.cluster.devices.records import GIB, AssignmentRecord
-from services.inference.agent.model_files import is_model_folder
 from services.inference.agent.plan import MemoryPlan, memory_plan, shortage, usable_bytes
 from services.inference.agent.reconcile import ReplicaSpec
 from services.inference.engines.environment import engine_environment
+from services.inference.models.weight_files import is_model_folder
 from services.inference.settings import InferenceSettings
 
 

@@ -27,6 +27,7 @@ from services.cluster.errors import BadRequest, HearthError, Unavailable
 from services.cluster.jobs.queue import JobQueue
 from services.cluster.membership import membership
 from services.cluster.pb.v1 import artifacts_pb2_grpc, inference_pb2_grpc
+from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.cluster.registry_cache import RegistryCache
 from services.cluster.rpc import RpcServer
@@ -43,6 +44,7 @@ from services.inference.agent.restarts import CANNOT_WORK
 from services.inference.agent.run_yields import RunYields
 from services.inference.agent.servicer import InferenceServicer
 from services.inference.agent.supervisor import Supervisor
+from services.inference.models.catalogue import load_catalogue
 from services.inference.settings import InferenceSettings
 
 log = logging.getLogger(__name__)
@@ -51,9 +53,15 @@ SERVICE = "inference"
 
 
 class Agent:
-    """`environment` is what its replicas inherit."""
+    """`environment` is what its replicas inherit, `known` the catalogue by name."""
 
-    def __init__(self, settings: InferenceSettings, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        settings: InferenceSettings,
+        environment: Mapping[str, str],
+        known: Mapping[str, ModelRecord],
+    ) -> None:
+        self._known = known
         self._settings = settings
         self._environment = environment
         self._stop = asyncio.Event()
@@ -77,8 +85,8 @@ class Agent:
         seen = fingerprints(settings)
         reports = DeviceReports(devices, registry, settings.host_id, seen, Quarantines(devices))
         cache = RegistryCache(registry)
-        catalogue = Catalogue(registry, settings.host_id)
-        deployments = Deployments(registry, cache, devices, settings)
+        catalogue = Catalogue(registry, settings.host_id, known=self._known)
+        deployments = Deployments(registry, cache, devices, settings, self._known)
         server = RpcServer(settings)
         server.add(
             "hearth.v1.Inference",
@@ -199,7 +207,7 @@ def main() -> int:
     settings = load(InferenceSettings)
     try:
         cluster_log.configure(SERVICE, settings)
-        uvloop.run(Agent(settings, os.environ).run())
+        uvloop.run(Agent(settings, os.environ, load_catalogue()).run())
     except HearthError as error:
         log.error("agent ends", extra={"reason": error.message})
         return CANNOT_WORK if isinstance(error, BadRequest) else 1

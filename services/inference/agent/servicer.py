@@ -24,8 +24,8 @@ from services.inference.agent.messages import (
     model_message,
     plan_message,
 )
-from services.inference.agent.model_files import is_model_folder
 from services.inference.agent.replica_logs import ReplicaLogs
+from services.inference.models.weight_files import is_model_folder
 
 _PAGE_SIZE = 100
 _MAX_PAGE_SIZE = 1000

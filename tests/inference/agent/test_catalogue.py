@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from services.cluster.errors import BadRequest, Conflict, ModelNotFound
+from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.cluster.store.connection import Store
 from services.inference.agent.catalogue import STARTER, Catalogue
-from tests.inference.agent.model_folders import write_model
+from services.inference.models.overrides import ModelOverrides
 from tests.inference.agent.specs import a_deployment
+from tests.inference.models.model_folders import write_model
 
 
 @pytest.fixture
@@ -73,3 +75,28 @@ async def test_the_starter_stays(registry: Registry, tmp_path: Path) -> None:
     await catalogue.register_starter()
     with pytest.raises(Conflict, match="comes with Hearth"):
         await catalogue.remove(STARTER)
+
+
+async def test_known_models_are_listed_after_those_that_were_added(
+    registry: Registry, tmp_path: Path
+) -> None:
+    known = {
+        name: ModelRecord(name=name, origin="catalogue", context_tokens=1) for name in ("a", "b")
+    }
+    catalogue = Catalogue(registry, "here", tmp_path / "starter", known)
+    added = await catalogue.add("b", str(write_model(tmp_path / "mine")))
+    assert await catalogue.models() == [added, known["a"]]
+    with pytest.raises(ModelNotFound, match="a was not added"):
+        await catalogue.remove("a")
+    await catalogue.remove("b")
+    assert await catalogue.models() == [known["a"], known["b"]]
+
+
+async def test_what_a_person_says_of_a_folder_is_kept(registry: Registry, tmp_path: Path) -> None:
+    catalogue = Catalogue(registry, "here", tmp_path / "starter")
+    folder = write_model(tmp_path / "mine", max_position_embeddings=None)
+    with pytest.raises(BadRequest, match="give context_tokens"):
+        await catalogue.add("mine", str(folder))
+    added = await catalogue.add("mine", str(folder), ModelOverrides(context_tokens=512))
+    assert (await registry.view()).models["mine"] == added
+    assert added.context_tokens == 512

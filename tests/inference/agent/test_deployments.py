@@ -174,3 +174,27 @@ async def test_adapters_added_at_the_same_time_all_stay(wanted: Wanted) -> None:
         )
     await asyncio.gather(*(wanted.deployments.add_adapter("d", name, 0) for name in names))
     assert sorted((await wanted.registry.view()).deployments["d"].adapter_ids) == names
+
+
+async def test_a_known_model_is_registered_when_it_is_first_deployed(wanted: Wanted) -> None:
+    known = MODEL.model_copy(update={"name": "known/model", "origin": "catalogue"})
+    mine = MODEL.model_copy(update={"name": "known/mine", "origin": "local"})
+    deployments = Deployments(
+        wanted.registry,
+        wanted.cache,
+        wanted.devices,
+        InferenceSettings(),
+        {known.name: known, mine.name: known},
+    )
+    await wanted.registry.put_model(mine)
+    plan = await deployments.plan(a_deployment("k", model=known.name))
+    assert plan.refusal == ""
+    assert known.name not in (await wanted.registry.view()).models, "a plan changes nothing"
+    with pytest.raises(BadRequest):
+        await deployments.put(a_deployment("k", model=known.name, num_replicas=0))
+    assert known.name not in (await wanted.registry.view()).models, "nothing was deployed"
+    await deployments.put(a_deployment("k", model=known.name))
+    await deployments.put(a_deployment("m", model=mine.name))
+    models = (await wanted.registry.view()).models
+    assert models[known.name] == known
+    assert models[mine.name] == mine, "what somebody added is that model"

@@ -7,8 +7,8 @@ from services.cluster.devices.records import GIB
 from services.inference.agent.launch import obstacle, replica_command, replica_environment
 from services.inference.serving.arguments import parse
 from services.inference.settings import InferenceSettings
-from tests.inference.agent.model_folders import write_model
 from tests.inference.agent.specs import MODEL, a_deployment, a_spec, an_assignment
+from tests.inference.models.model_folders import write_model
 
 SETTINGS = InferenceSettings(engine_threads=3, host_id="here")
 

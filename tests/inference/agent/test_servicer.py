@@ -17,7 +17,7 @@ from services.inference.agent.deployments import Deployments
 from services.inference.agent.replica_logs import ReplicaLogs
 from services.inference.agent.servicer import InferenceServicer
 from services.inference.settings import InferenceSettings
-from tests.inference.agent.model_folders import write_model
+from tests.inference.models.model_folders import write_model
 
 
 @pytest_asyncio.fixture

@@ -7,8 +7,9 @@ import pytest
 
 from services.cluster.errors import BadRequest
 from services.cluster.records import ModelRecord
-from services.inference.agent.model_files import is_model_folder, read_model
-from tests.inference.agent.model_folders import write_model
+from services.inference.models.reading import read_model
+from services.inference.models.weight_files import is_model_folder
+from tests.inference.models.model_folders import write_model
 
 
 def read(folder: Path) -> ModelRecord:
@@ -21,6 +22,7 @@ def test_everything_is_read_from_the_files(tmp_path: Path) -> None:
     found = read(folder)
     assert found.architecture == "Qwen2ForCausalLM"
     assert found.num_parameters == 85
+    assert (found.num_layers, found.num_heads, found.num_kv_heads) == (3, 4, 2)
     assert found.context_tokens == 2048
     assert found.weights_bytes == sum(p.stat().st_size for p in folder.glob("*.safetensors"))
     assert found.kv_values_per_token == 2 * 3 * 2 * 16
@@ -30,6 +32,10 @@ def test_everything_is_read_from_the_files(tmp_path: Path) -> None:
     assert found.supports_chat
     assert found.supports_finetune
     assert not found.supports_embeddings
+    assert found.supports_toolbox
+    assert not found.supports_tools
+    assert not found.supports_images
+    assert (found.quantization, found.num_active_parameters) == ("", 0)
     assert found.licence == "apache-2.0"
     assert (found.local_path, found.host_id, found.origin) == (str(folder), "here", "local")
 
@@ -110,7 +116,16 @@ def test_a_folder_that_is_no_model_is_told_why(
     [
         ({"architectures": None}, "architecture"),
         ({"max_position_embeddings": None}, "max_position_embeddings"),
-        ({"auto_map": {"AutoModel": "code.Model"}}, "auto_map"),
+        ({"architectures": ["NoSuchForCausalLM"]}, "does not serve"),
+        (
+            {"architectures": ["NoSuchForCausalLM"], "auto_map": {"AutoModel": "code.Model"}},
+            "code of its own",
+        ),
+        ({"model_type": "new", "auto_map": {"AutoConfig": "code.Config"}}, "auto_map"),
+        ({"architectures": ["WhisperForConditionalGeneration"]}, "writes down speech"),
+        ({"architectures": ["BertForSequenceClassification"]}, "scores or classifies"),
+        ({"architectures": ["MedusaModel"]}, "drafts for another model"),
+        ({"quantization_config": {"quant_method": "bitsandbytes"}}, "quantized by bitsandbytes"),
     ],
 )
 def test_a_config_that_cannot_be_served_is_told_why(

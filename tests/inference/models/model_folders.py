@@ -18,6 +18,7 @@ QWEN_TOKENS = (
 )
 CONFIG: dict[str, object] = {
     "architectures": ["Qwen2ForCausalLM"],
+    "model_type": "qwen2",
     "hidden_size": 64,
     "num_attention_heads": 4,
     "num_hidden_layers": 3,
