@@ -36,7 +36,7 @@ step = echo "- $(1)" >&2; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN
 	$$EPOCHREALTIME - $$begun}" >&2' EXIT
 
 .PHONY: help setup proto run test lint types faults bench bench-jobs bench-devices docker-test admin-link token \
-	clean requirements
+	clean requirements models-doc
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
@@ -81,6 +81,10 @@ admin-link: setup  ## print a new sign-in link for the administrator
 
 token: setup  ## print a new token for IDE plugins and scripts; SCOPE=admin for administration
 	@exec $(BIN)/python -m services.gateway.tokens --name terminal $(addprefix --scope ,$(SCOPE))
+
+models-doc: $(ENVIRONMENT) .venv/.proto  ## write docs/models.md from the catalogue
+	@$(BIN)/python -m services.inference.models.document > docs/models.md.new
+	mv docs/models.md.new docs/models.md
 
 clean:  ## remove what was installed and generated; data and settings stay
 	@rm -rf .venv .boot .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -146,17 +146,37 @@ class DeviceView(View):
 
 
 class ModelView(View):
+    """`origin`: starter, catalogue (known and not added yet), local or hub."""
+
     name: str
+    origin: str
+    hub_id: str
+    revision: str
+    gated: bool
     architecture: str
     num_parameters: int
+    num_active_parameters: int
     context_tokens: int
     weights_bytes: int
+    quantization: str
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    kv_values_per_token: int
+    embedding_size: int
     fim_family: str
+    tool_parser: str
+    reasoning_parser: str
     supports_completion: bool
     supports_chat: bool
+    supports_toolbox: bool
     supports_embeddings: bool
     supports_finetune: bool
+    supports_tools: bool
+    supports_reasoning: bool
+    supports_images: bool
     licence: str
+    host_id: str
 
     @classmethod
     def of(cls, record: ModelRecord) -> ModelView:

@@ -1,4 +1,4 @@
-"""GET /v1/models: what a request may name as its model."""
+"""/v1/models: what a request may name as its model; /api/v1/models: what may be deployed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,31 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.cluster.errors import ModelNotFound
-from services.gateway.auth import MODELS_READ, Caller
+from services.cluster.pb.v1 import inference_pb2 as pb
+from services.gateway.auth import ADMIN, MODELS_READ, Caller
+from services.gateway.model_views import ListedModelView
 from services.gateway.routing import AUTO, Offer, offers
 from services.gateway.state import state_of
+from services.gateway.upstream.calls import answered
 
+_PAGE_SIZE = 1000
 router = APIRouter()
 Reader = Annotated[Caller, Depends(MODELS_READ)]
+Administrator = Annotated[Caller, Depends(ADMIN)]
+
+
+@router.get("/api/v1/models", tags=["models"])
+async def list_catalogue(request: Request, caller: Administrator) -> list[ListedModelView]:
+    """Models that were added, then those that Hearth knows and anybody may deploy."""
+    agent = await state_of(request).services.agent()
+    found: list[ListedModelView] = []
+    page = pb.ListModelsRequest(page_size=_PAGE_SIZE)
+    while True:
+        answer = await answered(agent.ListModels(page))
+        found += map(ListedModelView.of_message, answer.models)
+        if not answer.next_page_token:
+            return found
+        page.page_token = answer.next_page_token
 
 
 @router.get("/v1/models")

@@ -18,6 +18,7 @@ from services.cluster.records import (
 )
 from services.cluster.registry import ClusterView
 from services.inference.agent.deployment_plan import DeploymentPlan
+from services.inference.models.overrides import ModelOverrides
 
 _PHASES = {
     DeploymentPhase.PENDING: pb.DEPLOYMENT_PHASE_PENDING,
@@ -169,6 +170,10 @@ def model_message(record: ModelRecord, *, present: bool) -> pb.Model:
             chat=record.supports_chat,
             embeddings=record.supports_embeddings,
             finetune=record.supports_finetune,
+            tools=record.supports_tools,
+            reasoning=record.supports_reasoning,
+            toolbox=record.supports_toolbox,
+            images=record.supports_images,
         ),
         licence=record.licence,
         weights=pb.Weights(
@@ -177,12 +182,34 @@ def model_message(record: ModelRecord, *, present: bool) -> pb.Model:
             present_bytes=record.weights_bytes if present else 0,
             total_bytes=record.weights_bytes,
         ),
+        kind=record.origin,
+        gated=record.gated,
+        num_active_parameters=record.num_active_parameters,
+        quantization=record.quantization,
+        num_layers=record.num_layers,
+        num_heads=record.num_heads,
+        num_kv_heads=record.num_kv_heads,
+        kv_values_per_token=record.kv_values_per_token,
+        embedding_size=record.embedding_size,
+        tool_parser=record.tool_parser,
+        reasoning_parser=record.reasoning_parser,
+        host_id=record.host_id,
     )
     if record.hub_id:
         message.hub_id = record.hub_id
     else:
         message.local_path = record.local_path
     return message
+
+
+def model_overrides(message: pb.ModelOverrides) -> ModelOverrides:
+    return ModelOverrides(
+        context_tokens=message.context_tokens,
+        fim_family=message.fill_in_the_middle_family,
+        chat_template=message.chat_template,
+        tool_parser=message.tool_parser,
+        reasoning_parser=message.reasoning_parser,
+    )
 
 
 def devices_message(snapshot: DeviceSnapshot) -> pb.ListDevicesResponse:

@@ -22,6 +22,7 @@ from services.inference.agent.messages import (
     deployments_message,
     devices_message,
     model_message,
+    model_overrides,
     plan_message,
 )
 from services.inference.agent.replica_logs import ReplicaLogs
@@ -57,7 +58,7 @@ class InferenceServicer(rpc.InferenceServicer):
     async def ListModels(
         self, request: pb.ListModelsRequest, context: object
     ) -> pb.ListModelsResponse:
-        models = list((await self._registry.view()).models.values())
+        models = await self._catalogue.models()
         start, end = _page(request.page_size, request.page_token)
         return pb.ListModelsResponse(
             models=[await _model(record) for record in models[start:end]],
@@ -72,7 +73,8 @@ class InferenceServicer(rpc.InferenceServicer):
             raise BadRequest(
                 "Name the model's folder on the agent's host by local_path.", param="local_path"
             )
-        return await _model(await self._catalogue.add(request.name, request.local_path))
+        overrides = model_overrides(request.overrides)
+        return await _model(await self._catalogue.add(request.name, request.local_path, overrides))
 
     async def RemoveModel(
         self, request: pb.RemoveModelRequest, context: object

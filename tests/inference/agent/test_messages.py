@@ -13,7 +13,10 @@ from services.inference.agent.messages import (
     deployments_message,
     devices_message,
     model_message,
+    model_overrides,
 )
+from services.inference.models.catalogue import load_catalogue
+from services.inference.models.overrides import ModelOverrides
 from tests.inference.agent.specs import (
     MODEL,
     a_deployment,
@@ -86,3 +89,30 @@ def test_weights_are_present_or_absent() -> None:
     absent = model_message(MODEL, present=False).weights
     assert (absent.state, absent.present_bytes) == (pb.WEIGHTS_STATE_ABSENT, 0)
     assert model_message(MODEL, present=True).WhichOneof("origin") == "local_path"
+
+
+def test_a_model_is_told_with_all_that_is_known_of_it() -> None:
+    record = load_catalogue()["qwen3.6/35b-a3b"]
+    message = model_message(record, present=False)
+    assert (message.kind, message.hub_id) == ("catalogue", record.hub_id)
+    assert message.capabilities.tools
+    assert message.capabilities.reasoning
+    assert message.capabilities.toolbox
+    assert message.capabilities.images
+    assert not message.capabilities.finetune
+    assert message.num_active_parameters == record.num_active_parameters
+    assert (message.num_layers, message.num_heads, message.num_kv_heads) == (40, 16, 2)
+    assert message.kv_values_per_token == record.kv_values_per_token
+    assert (message.tool_parser, message.reasoning_parser) == ("qwen3_coder", "qwen3")
+
+
+def test_what_a_person_says_of_a_model() -> None:
+    sent = pb.ModelOverrides(
+        context_tokens=1,
+        fill_in_the_middle_family="f",
+        chat_template="c",
+        tool_parser="t",
+        reasoning_parser="r",
+    )
+    assert model_overrides(sent) == ModelOverrides(1, "f", "c", "t", "r")
+    assert model_overrides(pb.ModelOverrides()) == ModelOverrides()

@@ -104,3 +104,18 @@ async def test_a_plan_says_what_is_missing(servicer: InferenceServicer, tmp_path
     assert not plan.fits
     assert "No such device is known." in plan.refusal
     assert plan.overhead_bytes
+
+
+async def test_a_model_is_added_with_what_a_person_says(
+    servicer: InferenceServicer, tmp_path: Path
+) -> None:
+    request = pb.AddModelRequest(
+        name="a/one",
+        local_path=str(write_model(tmp_path / "one")),
+        overrides=pb.ModelOverrides(context_tokens=1024, tool_parser="hermes"),
+    )
+    added = await servicer.AddModel(request, None)
+    assert (added.context_tokens, added.tool_parser, added.kind) == (1024, "hermes", "local")
+    request.overrides.context_tokens = 4096
+    with pytest.raises(BadRequest, match="made for 2048 at most"):
+        await servicer.AddModel(request, None)
