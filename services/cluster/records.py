@@ -88,7 +88,7 @@ class DeploymentRecord(Record):
     the key-value cache's, 0 for the rest. `context_tokens` is the limit wanted, 0 for the model's
     own; `max_running_requests` 0 stands for the agent's. `quantization` is how weights are made
     smaller when they are loaded, "" as they are on disk. `speculative_tokens` are guessed at once
-    from the text before, 0 for none. `generation` grows with each change that needs new replicas.
+    from the text before, 0 for none. `edition` grows with each change that needs new replicas.
     """
 
     deployment_id: str
@@ -108,7 +108,7 @@ class DeploymentRecord(Record):
     default_adapter_id: str = ""
     adapter_ids: tuple[str, ...] = ()
     yields_to_runs: bool = False
-    generation: int = 0
+    edition: int = 0
     created_at: float
     updated_at: float
     phase: DeploymentPhase = DeploymentPhase.PENDING
@@ -120,8 +120,8 @@ class DeploymentRecord(Record):
 
     @property
     def replica_ids(self) -> tuple[str, ...]:
-        """By number: `ID-NUMBER`, or `ID-NUMBER.GENERATION` after a change."""
-        suffix = f".{self.generation}" if self.generation else ""
+        """By number: `ID-NUMBER`, or `ID-NUMBER.EDITION` after a change."""
+        suffix = f".{self.edition}" if self.edition else ""
         return tuple(f"{self.deployment_id}-{n}{suffix}" for n in range(self.num_replicas))
 
     @property

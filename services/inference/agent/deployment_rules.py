@@ -109,6 +109,13 @@ def check_device_kind(record: DeploymentRecord, kind: str) -> None:
             " Leave it empty.",
             param="quantization",
         )
+    if kind == "cpu" and record.speculative_tokens and record.engine == "vllm":
+        # vLLM looks for the tokens with numba, which its CPU build is installed without.
+        raise BadRequest(
+            f"speculative_tokens is {record.speculative_tokens}; guessing ahead needs a GPU. Set it"
+            " to 0.",
+            param="speculative_tokens",
+        )
     if kind == "cpu" and record.devices_per_replica > 1:
         raise BadRequest(
             f"devices_per_replica is {record.devices_per_replica}; a host without GPU has one"

@@ -208,7 +208,7 @@ class Deployments:
         return plan_for(spec, device_kind(snapshot), self._settings)
 
 
-_KEPT_FIELDS = ("created_at", "phase", "detail", "generation")
+_KEPT_FIELDS = ("created_at", "phase", "detail", "edition")
 # What a replica takes over while it runs, or what only says how many there are.
 _SOFT_FIELDS = {
     *("team_id", "project_id", "num_replicas", "adapter_policy", "default_adapter_id"),
@@ -217,16 +217,14 @@ _SOFT_FIELDS = {
 
 
 def _replaced(old: DeploymentRecord, wanted: DeploymentRecord) -> DeploymentRecord:
-    """What is wanted instead, of a new generation where replicas that run cannot follow."""
+    """What is wanted instead, of a new edition where replicas that run cannot follow."""
     new = wanted.model_copy(update={name: getattr(old, name) for name in _KEPT_FIELDS})
     hard = old.model_dump(exclude=_SOFT_FIELDS) != new.model_dump(exclude=_SOFT_FIELDS)
     return renewed(new) if hard else new
 
 
 def renewed(record: DeploymentRecord) -> DeploymentRecord:
-    return record.model_copy(
-        update={"generation": record.generation + 1, "updated_at": time.time()}
-    )
+    return record.model_copy(update={"edition": record.edition + 1, "updated_at": time.time()})
 
 
 def _kind(snapshot: DeviceSnapshot) -> str:

@@ -134,7 +134,7 @@ class Supervisor:
         """New replicas for a model whose files have changed; once, whichever agent is first."""
 
         def renew(record: DeploymentRecord) -> DeploymentRecord:
-            is_first = record.generation == seen[deployment_id].generation
+            is_first = record.edition == seen[deployment_id].edition
             return renewed(record) if is_first else record
 
         with contextlib.suppress(NotFound):  # deleted meanwhile

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 
 import httpx
+import psutil
 import pytest
 
 from services.cluster.devices.records import GIB
@@ -124,3 +126,24 @@ async def test_a_change_that_no_host_can_carry_out_costs_nobody_anything(host: H
     assert view.deployments["d"].phase is DeploymentPhase.DEGRADED
     assert view.replicas["d-0"].pid == first.pid
     assert view.replicas["d-0"].phase is ReplicaPhase.READY
+
+
+async def test_an_agent_that_is_stopped_hurries_a_replica_up_that_takes_its_time(
+    host: Host, store: Store, settings: ClusterSettings
+) -> None:
+    host.changes = {"HEARTH_ECHO_TOKEN_SECONDS": "0.5", "HEARTH_DRAIN_SECONDS": "0"}
+    agent = await host.start_agent()
+    await agent.PutDeployment(changed())
+    old = await host.until_ready()
+    async with (
+        serving(gateway_settings(settings), store) as gateway,
+        gateway.client(Scope.COMPLETIONS) as client,
+    ):
+        begun = asyncio.Event()
+        long = asyncio.create_task(stream(client, begun))
+        await begun.wait()
+        await agent.PutDeployment(changed(context_tokens=2048))
+        await host.until(lambda view: view.replicas["d-0"].phase is ReplicaPhase.DRAINING)
+        assert await host.end_agent(signal.SIGTERM) == 0
+        assert not psutil.pid_exists(old.pid)
+        assert "[DONE]" not in await long, "what was broken off is not called whole"

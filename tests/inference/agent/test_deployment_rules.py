@@ -75,7 +75,10 @@ def test_an_embedding_model_guesses_no_tokens() -> None:
     assert refusal.value.param == "speculative_tokens"
 
 
-@pytest.mark.parametrize(("field", "value"), [("quantization", "fp8"), ("devices_per_replica", 2)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("quantization", "fp8"), ("devices_per_replica", 2), ("speculative_tokens", 4)],
+)
 def test_what_processors_cannot_do(field: str, value: object) -> None:
     wanted = a_deployment().model_copy(update={field: value})
     check_device_kind(wanted, "cuda")

@@ -74,18 +74,18 @@ async def test_put_makes_and_replaces(wanted: Wanted) -> None:
     assert (await wanted.registry.view()).deployments == {made.deployment_id: changed}
 
 
-async def test_a_change_that_replicas_cannot_follow_is_a_new_generation(wanted: Wanted) -> None:
+async def test_a_change_that_replicas_cannot_follow_is_a_new_edition(wanted: Wanted) -> None:
     await wanted.deployments.put(a_deployment())
 
-    async def generation(**changes: object) -> int:
-        return (await wanted.deployments.put(a_deployment(**changes))).generation  # type: ignore[arg-type]
+    async def edition(**changes: object) -> int:
+        return (await wanted.deployments.put(a_deployment(**changes))).edition  # type: ignore[arg-type]
 
-    assert await generation() == 0
-    assert await generation(num_replicas=2, yields_to_runs=True, adapter_ids=("a",)) == 0
-    assert await generation(context_tokens=512) == 1
-    assert await generation(context_tokens=512) == 1
-    assert await generation(max_running_requests=3) == 2
-    assert (await wanted.deployments.restart("d")).generation == 3
+    assert await edition() == 0
+    assert await edition(num_replicas=2, yields_to_runs=True, adapter_ids=("a",)) == 0
+    assert await edition(context_tokens=512) == 1
+    assert await edition(context_tokens=512) == 1
+    assert await edition(max_running_requests=3) == 2
+    assert (await wanted.deployments.restart("d")).edition == 3
     with pytest.raises(NotFound):
         await wanted.deployments.restart("nothing")
 

@@ -67,11 +67,11 @@ def test_a_replica_of_the_model_before_does_not_count() -> None:
 
 def test_old_replicas_that_serve_on_are_named() -> None:
     records = {"d-0": a_replica("d-0"), "d-0.1": a_replica("d-0.1", FAILED, detail="No memory.")}
-    phase, detail = deployment_phase(a_deployment(generation=1), records, {})
+    phase, detail = deployment_phase(a_deployment(edition=1), records, {})
     assert phase is DeploymentPhase.DEGRADED
     assert detail == (
         "0 of 1 replicas are ready. d-0 serves as before until then."
         " Replica d-0.1 failed: No memory."
     )
     records["d-0.1"] = a_replica("d-0.1")
-    assert deployment_phase(a_deployment(generation=1), records, {})[0] is DeploymentPhase.READY
+    assert deployment_phase(a_deployment(edition=1), records, {})[0] is DeploymentPhase.READY

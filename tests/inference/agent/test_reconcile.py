@@ -26,7 +26,7 @@ HERE = Host("here", frozenset({"g0", "g1"}))
 def test_replica_ids_are_the_deployments_and_a_number() -> None:
     specs = replica_specs([a_deployment("d", num_replicas=2)], {MODEL.name: MODEL})
     assert list(specs) == ["d-0", "d-1"]
-    changed = replica_specs([a_deployment("d", generation=3)], {MODEL.name: MODEL})
+    changed = replica_specs([a_deployment("d", edition=3)], {MODEL.name: MODEL})
     assert list(changed) == ["d-0.3"]
     assert specs["d-1"].holder == "replica/d-1"
     assert specs["d-1"].model == MODEL
@@ -78,7 +78,7 @@ def test_a_model_whose_files_have_changed_needs_new_replicas_beside_the_old() ->
 
 def test_one_that_serves_on_is_neither_stopped_nor_loses_its_devices() -> None:
     old = a_spec()
-    new = a_spec(a_deployment(generation=1))
+    new = a_spec(a_deployment(edition=1))
     local = {"d-0": LocalReplica(old, an_assignment(old), LocalPhase.RUNNING)}
     assigned = {"d-0": an_assignment(old)}
     wanted = {new.replica_id: new}

@@ -22,7 +22,7 @@ class Changing:
         self.replacements = Replacements()
         wanted = a_deployment(num_replicas=num, device_bytes=device_bytes)
         self.old = self.specs(wanted)
-        self.new = self.specs(wanted.model_copy(update={"generation": 1}))
+        self.new = self.specs(wanted.model_copy(update={"edition": 1}))
         self.local = {
             spec.replica_id: LocalReplica(
                 spec, an_assignment(spec, devices=(f"g{spec.number}",)), LocalPhase.RUNNING
