@@ -77,19 +77,20 @@ class ChatTemplate:
         """From a model folder: of its own file, or of tokenizer_config.json (`config`), if any."""
         source: object = config.get("chat_template")
         if (folder / _FILE).is_file():
-            source = (folder / _FILE).read_text(encoding="utf-8")
+            source = _text_of(folder / _FILE)
         elif not source and (folder / _JSON_FILE).is_file():
             source = _template_of(folder / _JSON_FILE)
         if isinstance(source, list):  # several named ones
-            named = {item["name"]: item["template"] for item in source}
-            source = named.get("default")
+            named = [item for item in source if isinstance(item, dict)]
+            source = next((i.get("template") for i in named if i.get("name") == "default"), None)
         if not isinstance(source, str) or not source:
             return None
-        tokens = {
-            name: value["content"] if isinstance(value, dict) else value
+        texts = {
+            name: value.get("content") if isinstance(value, dict) else value
             for name, value in config.items()
-            if name.endswith("_token") and isinstance(value, str | dict)
+            if name.endswith("_token")
         }
+        tokens = {name: text for name, text in texts.items() if isinstance(text, str)}
         return cls(source, tokens)
 
     def render(
@@ -118,9 +119,16 @@ class ChatTemplate:
         return text, breaker.mark
 
 
+def _text_of(place: Path) -> str:
+    try:
+        return place.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"{place.name} is not UTF-8: {error}.") from error
+
+
 def _template_of(place: Path) -> object:
     try:
-        found = json.loads(place.read_text(encoding="utf-8"))
+        found = json.loads(_text_of(place))
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"{place.name} is not JSON: {error}.") from error
     return found.get("chat_template") if isinstance(found, dict) else None

@@ -11,6 +11,7 @@ from services.cluster.errors import BadRequest
 from services.inference.tokenization import read_json
 
 _MODULES = "modules.json"
+_MOST = 100_000_000  # what is more is no model's
 _SIZES = ("out_features", "word_embedding_dimension", "embedding_dimension")
 
 
@@ -24,7 +25,7 @@ def embedding_size(folder: Path, hidden_size: int) -> int:
         value
         for module in _modules(folder)
         for name in _SIZES
-        if isinstance(value := module.get(name), int)
+        if type(value := module.get(name)) is int and 0 < value <= _MOST
     ]
     return sizes[-1] if sizes else hidden_size
 
@@ -32,7 +33,7 @@ def embedding_size(folder: Path, hidden_size: int) -> int:
 def longest_text(folder: Path) -> int:
     """Tokens, where the files of sentence-transformers say so; else 0."""
     value = read_json(folder / "sentence_bert_config.json").get("max_seq_length")
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if type(value) is int and 0 < value <= _MOST else 0
 
 
 def _modules(folder: Path) -> Iterator[Mapping[str, Any]]:

@@ -177,7 +177,7 @@ def _architecture(config: Mapping[str, Any], architectures: Architectures) -> Ar
             f"The model is a {names[0]}, which {_WHAT_FOR[found.kind]}; models that generate text"
             " or make embeddings are served."
         )
-    model_type = config.get("model_type")
+    model_type = str(config.get("model_type"))
     if "auto_map" in config and model_type not in architectures.model_types:
         raise BadRequest(
             f"{CONFIG_FILE} wants code of the model's own to be run (auto_map), which is refused;"

@@ -34,6 +34,7 @@ _KV_HEADS = (
 _HIDDEN = ("hidden_size", "n_embd", "d_model")
 _EXPERTS = ("num_experts", "moe_num_experts", "n_routed_experts", "num_local_experts")
 _EXPERTS_PER_TOKEN = ("num_experts_per_tok", "num_experts_per_token", "moe_top_k", "moe_topk")
+_MOST = 100_000_000
 _LAYER_TYPES = ("layer_types", "layers_block_type")
 # With these, max_position_embeddings is the length that the scaling leads to; with others, the
 # length before it.
@@ -84,18 +85,18 @@ def _context_tokens(text: Mapping[str, Any], tokenizer_config: Mapping[str, Any]
     limit = tokenizer_config.get("model_max_length")  # may be 1e30: no limit
     if tokens and isinstance(limit, int | float) and 0 < limit < tokens:
         tokens = int(limit)
-    return int(tokens * _rope_factor(text))
+    return int(min(tokens * _rope_factor(text), _MOST))
 
 
 def _rope_factor(text: Mapping[str, Any]) -> float:
     rope = text.get("rope_scaling") or text.get("rope_parameters")
     if not isinstance(rope, dict) or "gemma3" in str(text.get("model_type")):
         return 1.0
-    kind = rope.get("rope_type") or rope.get("type") or "default"
+    kind = str(rope.get("rope_type") or rope.get("type"))
     factor = rope.get("factor")
-    if kind in _SCALED_ALREADY or not isinstance(factor, int | float) or factor <= 0:
+    if kind in _SCALED_ALREADY or not isinstance(factor, int | float):
         return 1.0
-    return float(factor)
+    return float(factor) if 0 < factor < _MOST else 1.0
 
 
 def _num_kv_heads(text: Mapping[str, Any], num_heads: int) -> int:
@@ -108,9 +109,9 @@ def _kv_values_per_token(text: Mapping[str, Any], num_heads: int) -> int:
     """Keys and values of every layer with attention; a latent one keeps both in one vector."""
     num_layers = _num_attention_layers(text)
     if latent := _count(text, "kv_lora_rank"):
-        return num_layers * (latent + _count(text, "qk_rope_head_dim"))
+        return min(num_layers * (latent + _count(text, "qk_rope_head_dim")), _MOST)
     head_size = _count(text, "head_dim") or _count(text, *_HIDDEN) // max(num_heads, 1)
-    return 2 * num_layers * _num_kv_heads(text, num_heads) * head_size
+    return min(2 * num_layers * _num_kv_heads(text, num_heads) * head_size, _MOST)
 
 
 def _num_attention_layers(text: Mapping[str, Any]) -> int:
@@ -124,9 +125,12 @@ def _num_attention_layers(text: Mapping[str, Any]) -> int:
 
 
 def _count(config: Mapping[str, Any], *names: str) -> int:
-    """The first of these fields that is a positive whole number; 0 for none."""
+    """The first of these fields that is a positive whole number; 0 for none.
+
+    More than `_MOST` of anything is no model's, and would not fit where it is recorded.
+    """
     values = (config.get(name) for name in names)
-    return next((v for v in values if isinstance(v, int) and not isinstance(v, bool) and v > 0), 0)
+    return next((v for v in values if type(v) is int and 0 < v <= _MOST), 0)
 
 
 def quantization(config: Mapping[str, Any], served: frozenset[str], vllm: str) -> tuple[str, int]:
