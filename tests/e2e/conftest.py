@@ -24,3 +24,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     finally:
         left = stop(cluster)
     assert not left, f"processes outlived Ctrl-C: {left}"
+
+
+@pytest.fixture
+def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One for a test that breaks it, so that no other meets the gap."""
+    cluster = start(tmp_path_factory.mktemp("data"))
+    try:
+        wait_for_line(cluster, "Hearth is ready")
+        cluster.token = cluster.command(
+            "-m", "services.gateway.tokens", "--name", "t", "--scope", "completions"
+        )
+        cluster.admin_token = cluster.command(
+            "-m", "services.gateway.tokens", "--name", "a", "--scope", "admin"
+        )
+        yield cluster
+    finally:
+        stop(cluster)

@@ -1,29 +1,15 @@
-"""kill -9 of a replica while it streams. Its own cluster, so that no other test meets the gap."""
+"""kill -9 of a replica while it streams."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import psutil
 import pytest
 
-from tests.e2e.running import Cluster, start, stop, wait_for_line, wait_until_ready
+from tests.e2e.running import Cluster, wait_until_ready
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    cluster = start(tmp_path_factory.mktemp("data"))
-    try:
-        wait_for_line(cluster, "Hearth is ready")
-        cluster.token = cluster.command(
-            "-m", "services.gateway.tokens", "--name", "t", "--scope", "completions"
-        )
-        yield cluster
-    finally:
-        stop(cluster)
 
 
 def replica_of(cluster: Cluster) -> psutil.Process:
