@@ -1,4 +1,4 @@
-"""Two engines share the processors: an adapter comes and goes in one, and its end harms no other."""
+"""Two engines share the processors: adapters come and go in one, its end harms no other."""
 
 from __future__ import annotations
 
