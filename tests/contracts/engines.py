@@ -152,6 +152,13 @@ def _warnings_of_vllm() -> Iterator[None]:
         yield
 
 
+def reference_loss(model_folder: Path, token_ids: Sequence[int]) -> float:
+    """Of transformers, without an engine."""
+    tiny_model = import_module("tests.contracts.tiny_model")
+    loss: float = tiny_model.mean_loss(model_folder, token_ids)
+    return loss
+
+
 def changed_adapter(folder: Path, to: Path, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Path:
     """A copy of an adapter with other lora_A matrices, each of rank x inputs."""
     shutil.copytree(folder, to)

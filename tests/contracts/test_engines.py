@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -18,7 +20,7 @@ from services.cluster.errors import (
     Overloaded,
     Unimplemented,
 )
-from services.inference.engines.generation import FinishReason
+from services.inference.engines.generation import FinishReason, Structured, StructuredKind
 from tests.contracts import engines
 from tests.contracts.engines import CONTEXT_TOKENS, MAX_ADAPTERS, PROMPT, Subject
 
@@ -111,6 +113,63 @@ class TestEngine:
         first = (await subject.say()).token_ids[0]
         assert first not in (await subject.say(logit_bias={first: -100})).token_ids
 
+    async def test_a_choice_is_one_of_them(self, subject: Subject) -> None:
+        choices = ["a fox", "no fox at all"]
+        structured = Structured(StructuredKind.CHOICE, choices=choices)
+        answer = await subject.say(structured=structured, temperature=1.0, seed=3)
+        assert answer.text in choices
+        assert answer.finish.reason is FinishReason.STOP
+        cut = await subject.say(structured=structured, max_tokens=1)
+        assert cut.finish.reason is FinishReason.LENGTH
+
+    @pytest.mark.parametrize("subject", [VLLM], indirect=True)
+    async def test_what_is_said_has_the_wanted_form(self, subject: Subject) -> None:
+        async def say(kind: StructuredKind, text: str = "") -> str:
+            structured = Structured(kind, text)
+            answer = await subject.say(structured=structured, max_tokens=100)
+            assert answer.finish.reason is FinishReason.STOP
+            return answer.text
+
+        schema = {
+            "type": "object",
+            "properties": {"size": {"enum": [1, 2]}, "name": {"type": "string", "maxLength": 3}},
+            "required": ["size", "name"],
+            "additionalProperties": False,
+        }
+        found = json.loads(await say(StructuredKind.JSON_SCHEMA, json.dumps(schema)))
+        assert found["size"] in (1, 2)
+        assert found.keys() == {"size", "name"}
+        assert re.fullmatch("[ab]{3}-[0-9]", await say(StructuredKind.REGEX, "[ab]{3}-[0-9]"))
+        assert await say(StructuredKind.GRAMMAR, 'root ::= "x" "y" | "z"') in ("xy", "z")
+
+    @pytest.mark.parametrize("subject", [VLLM], indirect=True)
+    @pytest.mark.parametrize(
+        ("kind", "text"),
+        [
+            (StructuredKind.JSON_SCHEMA, '{"type": "nonsense"}'),
+            (StructuredKind.REGEX, "a(b"),
+            (StructuredKind.GRAMMAR, "root ::= nowhere"),
+        ],
+    )
+    async def test_a_form_that_is_none_is_refused(
+        self, subject: Subject, kind: StructuredKind, text: str
+    ) -> None:
+        with pytest.raises(BadRequest) as raised:
+            await subject.say(structured=Structured(kind, text))
+        assert raised.value.param == kind.param
+        assert (await subject.say()).text
+
+    @pytest.mark.parametrize("subject", [VLLM], indirect=True)
+    async def test_min_tokens_min_p_and_repetition_penalty_count(self, subject: Subject) -> None:
+        whole = await subject.say()
+        stop = whole.token_ids[3]
+        early = await subject.say(stop_token_ids=[stop])
+        late = await subject.say(stop_token_ids=[stop], min_tokens=20)
+        assert len(early.token_ids) < 20 <= len(late.token_ids)
+        assert (await subject.say(temperature=1.0, min_p=1.0)).text == whole.text
+        varied = await subject.say(repetition_penalty=2.0)
+        assert len(set(varied.token_ids)) > len(set(whole.token_ids))
+
     @pytest.mark.parametrize("num_logprobs", [0, 3])
     async def test_each_token_has_its_logprob(self, subject: Subject, num_logprobs: int) -> None:
         answer = await subject.say(num_logprobs=num_logprobs)
@@ -142,6 +201,17 @@ class TestEngine:
         score = await subject.engine.score(subject.ids(PROMPT))
         assert score.num_scored_tokens == len(values)
         assert score.mean_loss == pytest.approx(-sum(v or 0 for v in values) / len(values))
+
+    @pytest.mark.parametrize("subject", [VLLM], indirect=True)
+    async def test_losses_are_those_of_transformers(self, subject: Subject) -> None:
+        texts = (PROMPT, Path(__file__).read_text()[: CONTEXT_TOKENS - 1], "é\n\t" * 50)
+        scores = await asyncio.gather(*(subject.engine.score(subject.ids(t)) for t in texts))
+        folder = subject.engine.config.model_folder
+        for text, score in zip(texts, scores, strict=True):
+            ids = subject.ids(text)
+            wanted = await asyncio.to_thread(engines.reference_loss, folder, ids)
+            assert score.num_scored_tokens == len(ids) - 1
+            assert score.mean_loss == pytest.approx(wanted, rel=1e-3)
 
     async def test_score_reads_texts_of_any_length(self, subject: Subject) -> None:
         for num_tokens in (0, 1):

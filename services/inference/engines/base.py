@@ -29,8 +29,8 @@ from services.inference.scoring import windows
 from services.inference.together import together
 from services.inference.tokenization import Tokenizer
 
-_BACKGROUND_PRIORITY = 100
-_NUM_SCORED_AT_ONCE = 4
+BACKGROUND_PRIORITY = 100
+_MOST_SCORED_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class Engine(ABC):
         self.config = config
         self.adapters = AdapterTable(config.max_loaded_adapters)
         self._score_numbers = itertools.count(1)
-        self._scoring = asyncio.Semaphore(_NUM_SCORED_AT_ONCE)
+        # Enough to keep the engine busy; half of the batch is left for those who wait.
+        num_scored_at_once = min(_MOST_SCORED_AT_ONCE, max(config.max_running // 2, 1))
+        self._scoring = asyncio.Semaphore(num_scored_at_once)
 
     @property
     @abstractmethod
@@ -150,27 +152,33 @@ class Engine(ABC):
                 self._window_losses(token_ids[part.start : part.end], part.counted, adapter_id)
                 for part in windows(len(token_ids), self.context_tokens - 1)
             )
-        losses = [loss for window in found for loss in window]
-        mean_loss = sum(losses) / len(losses) if losses else None
-        return Score(mean_loss, len(losses))
+        num_losses = sum(len(losses) for losses in found)
+        mean_loss = sum(map(sum, found)) / num_losses if num_losses else None
+        return Score(mean_loss, num_losses)
 
     async def _window_losses(
         self, token_ids: Sequence[int], first_counted: int, adapter_id: str
-    ) -> list[float]:
+    ) -> Sequence[float]:
         """Losses of the tokens from `first_counted` of the window on."""
+        async with self._scoring:
+            request_id = f"score-{next(self._score_numbers)}"
+            losses = await self._losses(request_id, token_ids, adapter_id)
+        return losses[first_counted - 1 :]
+
+    async def _losses(
+        self, request_id: str, token_ids: Sequence[int], adapter_id: str
+    ) -> Sequence[float]:
+        """Of all tokens but the first, for an adapter that stays loaded. Raises as `generate`."""
         request = GenerationRequest(
-            request_id=f"score-{next(self._score_numbers)}",
+            request_id=request_id,
             prompt_token_ids=token_ids,
             sampling=Sampling(max_tokens=1, temperature=0, prompt_logprobs=True),
             adapter_id=adapter_id,
-            priority=_BACKGROUND_PRIORITY,
+            priority=BACKGROUND_PRIORITY,
         )
-        async with self._scoring, aclosing(self._generate(request)) as deltas:
+        async with aclosing(self._generate(request)) as deltas:
             async for delta in deltas:
                 if delta.prompt_logprobs:
-                    return [
-                        -position.chosen.logprob
-                        for position in delta.prompt_logprobs[first_counted:]
-                        if position.chosen.logprob is not None
-                    ]
+                    _, *rest = delta.prompt_logprobs
+                    return [-(position.chosen.logprob or 0.0) for position in rest]
         raise EngineUnavailable("The engine gave no losses for a text.")

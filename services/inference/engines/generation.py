@@ -13,6 +13,29 @@ class FinishReason(StrEnum):
     ABORTED = "aborted"
 
 
+class StructuredKind(StrEnum):
+    JSON_SCHEMA = "json_schema"
+    JSON_OBJECT = "json_object"
+    REGEX = "regex"
+    CHOICE = "choice"
+    GRAMMAR = "grammar"
+
+    @property
+    def param(self) -> str:
+        """The field of the OpenAI API, or of vLLM's, that a client set it by."""
+        json_kinds = (StructuredKind.JSON_SCHEMA, StructuredKind.JSON_OBJECT)
+        return "response_format" if self in json_kinds else "structured_outputs"
+
+
+@dataclass(frozen=True)
+class Structured:
+    """What the text must be: `text` is the schema, expression or grammar; or one of `choices`."""
+
+    kind: StructuredKind
+    text: str = ""
+    choices: Sequence[str] = ()
+
+
 @dataclass(frozen=True)
 class Sampling:
     """Limits are those of proto/v1/replica.proto. `num_logprobs` None: no log-probabilities."""
@@ -29,6 +52,10 @@ class Sampling:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     num_logprobs: int | None = None
     prompt_logprobs: bool = False
+    structured: Structured | None = None
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    min_tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import GracefulHTTPError, VLLMClientError
 from vllm.inputs import tokens_input
 from vllm.lora.request import LoRARequest
-from vllm.sampling_params import RequestOutputKind
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from vllm.v1.metrics.loggers import StatLoggerBase
@@ -35,13 +35,15 @@ from services.cluster.errors import (
     Unimplemented,
 )
 from services.inference.engines.adapter_weights import check_weights
-from services.inference.engines.base import Engine, EngineConfig
+from services.inference.engines.base import BACKGROUND_PRIORITY, Engine, EngineConfig
 from services.inference.engines.generation import (
     Delta,
     Embeddings,
     EngineStats,
     GenerationRequest,
     Sampling,
+    Structured,
+    StructuredKind,
 )
 from services.inference.engines.vllm_arguments import engine_arguments
 from services.inference.engines.vllm_deltas import DeltaReader
@@ -142,20 +144,50 @@ class VllmEngine(Engine):
         except HearthError:
             raise
         except Exception as error:
+            structured = request.sampling.structured
+            param = structured.kind.param if structured else None
+            raise self._translated(error, param) from error
+
+    async def _losses(
+        self, request_id: str, token_ids: Sequence[int], adapter_id: str
+    ) -> Sequence[float]:
+        """Without the texts of tokens and the objects of positions, which cost as much again."""
+        if self.config.embeds:
+            raise Unimplemented(f"{self.config.model} makes embeddings; it scores nothing.")
+        outputs = self._running().generate(
+            tokens_input(list(token_ids)),
+            _scoring_params(),
+            request_id,
+            lora_request=self._lora_requests.get(adapter_id),
+            priority=BACKGROUND_PRIORITY,
+        )
+        try:
+            async with aclosing(outputs):
+                async for output in outputs:
+                    if output.prompt_logprobs:
+                        return [-value for value in output.prompt_logprobs.logprobs]
+        except HearthError:
+            raise
+        except Exception as error:
             raise self._translated(error) from error
+        raise EngineUnavailable("The engine gave no losses for a text.")
 
     def _text_of(self, token_id: int) -> str:
         return self.tokenizer.decode([token_id])
 
-    def _translated(self, error: Exception) -> Exception:
-        """Our error for one of vLLM's; what it does not name is a fault."""
+    def _translated(self, error: Exception, param: str | None = None) -> Exception:
+        """Our error for one of vLLM's; what it does not name is a fault.
+
+        `param` is the only field of the request that nobody has looked at before vLLM.
+        """
         if isinstance(error, EngineDeadError) or self._llm is None or self._llm.errored:
             return EngineUnavailable(_DEAD, retry_after_seconds=5)
         if isinstance(error, GracefulHTTPError):
             return Overloaded(str(error), retry_after_seconds=1)
         cause = error.__cause__ if isinstance(error, EngineGenerateError) else error
         if isinstance(cause, VLLMClientError | ValueError):
-            return BadRequest(str(cause.args[0] if cause.args else cause).rstrip(".") + ".")
+            sentence = str(cause.args[0] if cause.args else cause).rstrip(".") + "."
+            return BadRequest(sentence, param=param)
         log.error("the engine failed on a request", exc_info=error)
         return Internal("The engine failed on this request; the replica's log has the details.")
 
@@ -231,6 +263,17 @@ class VllmEngine(Engine):
         return self._llm
 
 
+def _scoring_params() -> SamplingParams:
+    return SamplingParams(
+        max_tokens=1,
+        temperature=0,
+        prompt_logprobs=0,
+        flat_logprobs=True,
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
 def _sampling_params(sampling: Sampling) -> SamplingParams:
     return SamplingParams(
         max_tokens=sampling.max_tokens,
@@ -247,5 +290,22 @@ def _sampling_params(sampling: Sampling) -> SamplingParams:
         logit_bias=dict(sampling.logit_bias) or None,
         logprobs=sampling.num_logprobs,
         prompt_logprobs=(sampling.num_logprobs or 0) if sampling.prompt_logprobs else None,
+        structured_outputs=_structured(sampling.structured) if sampling.structured else None,
+        min_p=sampling.min_p,
+        repetition_penalty=sampling.repetition_penalty,
+        min_tokens=sampling.min_tokens,
         output_kind=RequestOutputKind.DELTA,
     )
+
+
+def _structured(structured: Structured) -> StructuredOutputsParams:
+    kind = structured.kind
+    if kind is StructuredKind.CHOICE:
+        return StructuredOutputsParams(choice=list(structured.choices))
+    if kind is StructuredKind.JSON_OBJECT:
+        return StructuredOutputsParams(json_object=True)
+    if kind is StructuredKind.JSON_SCHEMA:
+        return StructuredOutputsParams(json=structured.text)
+    if kind is StructuredKind.REGEX:
+        return StructuredOutputsParams(regex=structured.text)
+    return StructuredOutputsParams(grammar=structured.text)

@@ -46,6 +46,7 @@ class Generations:
         # One at a time: a text takes a hundred times its size while it is tokenized. A thread
         # rather than a lock, since it goes on when the one who waits for it is cancelled.
         self._tokenizing = ThreadPoolExecutor(1, "tokenizing")
+        self._tokenizing_behind = ThreadPoolExecutor(1, "tokenizing-behind")
 
     @property
     def num_open(self) -> int:
@@ -83,6 +84,10 @@ class Generations:
         if num_bytes < _LONG_TEXT_BYTES:
             return tokenize()
         return await asyncio.get_running_loop().run_in_executor(self._tokenizing, tokenize)
+
+    async def behind(self, tokenize: Callable[[], T]) -> T:
+        """For texts that nobody waits for: prompts do not queue behind them."""
+        return await asyncio.get_running_loop().run_in_executor(self._tokenizing_behind, tokenize)
 
     async def drain(self, grace_seconds: float) -> int:
         """Refuses new ones, waits for those that are open, aborts the rest; returns how many."""

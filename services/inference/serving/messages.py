@@ -17,6 +17,7 @@ from services.inference.engines.generation import (
     Sampling,
     TokenLogprob,
 )
+from services.inference.serving.structured import to_structured
 
 _MAX_STOPS = 64
 _MAX_STOP_LETTERS = 1000  # as much text may be held back until it is known to be none
@@ -72,6 +73,12 @@ def to_sampling(
     top_p = message.top_p if has("top_p") else 1.0
     if not 0 < top_p <= 1:
         raise BadRequest(f"top_p must be over 0 and at most 1, not {top_p:g}.", param="top_p")
+    repetition_penalty = message.repetition_penalty if has("repetition_penalty") else 1.0
+    if not 0 < repetition_penalty <= 2:
+        raise BadRequest(
+            f"repetition_penalty must be over 0 and at most 2, not {repetition_penalty:g}.",
+            param="repetition_penalty",
+        )
     num_logprobs = message.num_logprobs if has("num_logprobs") else None
     return Sampling(
         max_tokens=max_tokens,
@@ -91,7 +98,20 @@ def to_sampling(
         if num_logprobs is None
         else int(_within("num_logprobs", num_logprobs, 0, _MAX_LOGPROBS)),
         prompt_logprobs=message.prompt_logprobs,
+        structured=to_structured(message.structured) if has("structured") else None,
+        min_p=_within("min_p", message.min_p, 0, 1),
+        repetition_penalty=repetition_penalty,
+        min_tokens=_min_tokens(message, max_tokens),
     )
+
+
+def _min_tokens(message: pb.SamplingParameters, max_tokens: int) -> int:
+    if message.HasField("max_tokens") and message.min_tokens > message.max_tokens:
+        raise BadRequest(
+            f"min_tokens is {message.min_tokens}, more than max_tokens, {message.max_tokens}.",
+            param="min_tokens",
+        )
+    return min(message.min_tokens, max_tokens)
 
 
 def chat_messages(messages: Sequence[pb.ChatMessage]) -> list[dict[str, Any]]:

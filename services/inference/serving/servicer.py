@@ -13,12 +13,11 @@ from services.cluster.records import ReplicaPhase
 from services.inference.engines.base import Engine
 from services.inference.serving.adapters import ReplicaAdapters
 from services.inference.serving.generations import Generations
+from services.inference.serving.scores import Scores, check_number
 from services.inference.serving.session import Session
 from services.inference.serving.state import ReplicaState
-from services.inference.together import together
 
 _CHUNK_BYTES = 1024 * 1024
-_MAX_TEXTS = 256
 
 
 class ReplicaServicer(rpc.ReplicaServicer):
@@ -45,27 +44,18 @@ class ReplicaServicer(rpc.ReplicaServicer):
                 yield response
 
     async def Score(self, request: pb.ScoreRequest, context: object) -> pb.ScoreResponse:
-        engine = self._serving()
-        _check_number(len(request.texts))
-        tokenizer = engine.tokenizer
-        texts = await self._generations().aside(
-            request.ByteSize(), lambda: [tokenizer.encode_plain(text) for text in request.texts]
-        )
-        scores = await together(engine.score(token_ids, request.adapter_id) for token_ids in texts)
-        return pb.ScoreResponse(
-            scores=[
-                pb.TextScore(
-                    mean_loss=score.mean_loss,
-                    num_scored_tokens=score.num_scored_tokens,
-                    num_bytes=len(text.encode()),
-                )
-                for text, score in zip(request.texts, scores, strict=True)
-            ]
-        )
+        return await self._scores().of(request)
+
+    async def ScoreStream(
+        self, requests: AsyncIterator[pb.ScoreRequest], context: object
+    ) -> AsyncGenerator[pb.ScoreResponse]:
+        async with aclosing(self._scores().stream(requests)) as responses:
+            async for response in responses:
+                yield response
 
     async def Embed(self, request: pb.EmbedRequest, context: object) -> pb.EmbedResponse:
         engine = self._serving()
-        _check_number(len(request.texts))
+        check_number(len(request.texts))
         found = await engine.embed(list(request.texts))
         return pb.EmbedResponse(
             embeddings=[pb.Embedding(values=vector) for vector in found.vectors],
@@ -138,7 +128,5 @@ class ReplicaServicer(rpc.ReplicaServicer):
             raise EngineUnavailable("This replica has no engine yet.", retry_after_seconds=5)
         return generations
 
-
-def _check_number(num_texts: int) -> None:
-    if not 1 <= num_texts <= _MAX_TEXTS:
-        raise BadRequest(f"Send 1 to {_MAX_TEXTS} texts, not {num_texts}.", param="texts")
+    def _scores(self) -> Scores:
+        return Scores(self._serving(), self._generations())

@@ -12,6 +12,8 @@ from services.inference.engines.generation import (
     FinishReason,
     PositionLogprobs,
     Sampling,
+    Structured,
+    StructuredKind,
     TokenLogprob,
 )
 from services.inference.serving.messages import (
@@ -55,6 +57,10 @@ def test_what_is_set_arrives() -> None:
         logit_bias={5: -100},
         num_logprobs=0,
         prompt_logprobs=True,
+        structured=pb.StructuredOutput(regex="a+"),
+        min_p=0.25,
+        repetition_penalty=1.5,
+        min_tokens=50,
     )
     assert found == Sampling(
         max_tokens=10,
@@ -69,6 +75,10 @@ def test_what_is_set_arrives() -> None:
         logit_bias={5: -100},
         num_logprobs=0,
         prompt_logprobs=True,
+        structured=Structured(StructuredKind.REGEX, "a+"),
+        min_p=0.25,
+        repetition_penalty=1.5,
+        min_tokens=10,
     )
 
 
@@ -85,6 +95,10 @@ def test_what_is_set_arrives() -> None:
         ("presence_penalty", 2.5),
         ("frequency_penalty", -2.5),
         ("frequency_penalty", float("nan")),
+        ("min_p", 1.5),
+        ("min_p", float("nan")),
+        ("repetition_penalty", 0.0),
+        ("repetition_penalty", 2.5),
         ("logit_bias", {1: 101.0}),
         ("logit_bias", {NUM_TOKENS: 1.0}),
         ("stop_token_ids", [NUM_TOKENS]),
@@ -159,3 +173,9 @@ def test_a_delta_becomes_a_response() -> None:
     later = to_response(Delta(text="c"), None)
     assert not later.HasField("num_prompt_tokens")
     assert not later.HasField("finish")
+
+
+def test_more_tokens_at_least_than_at_most_are_refused() -> None:
+    with pytest.raises(BadRequest, match="more than max_tokens") as refused:
+        sampling(max_tokens=3, min_tokens=4)
+    assert refused.value.param == "min_tokens"
