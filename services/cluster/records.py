@@ -47,6 +47,7 @@ class ReplicaPhase(StrEnum):
     READY = "ready"
     DRAINING = "draining"
     FAILED = "failed"
+    ASLEEP = "asleep"
 
 
 class DeploymentPhase(StrEnum):
@@ -172,7 +173,8 @@ class ModelRecord(Record):
     """A model of the catalogue, as read from its files. `fim_family` is "" for none.
 
     `host_id` is the host that has the weights, "" for every host. `kv_values_per_token` is how many
-    numbers the key-value cache keeps of each token, 0 while unknown.
+    numbers the key-value cache keeps of each token, 0 while unknown. The parsers are vLLM's, by its
+    names, "" for none.
     """
 
     name: str
@@ -190,6 +192,8 @@ class ModelRecord(Record):
     supports_chat: bool = False
     supports_embeddings: bool = False
     supports_finetune: bool = False
+    tool_parser: str = ""
+    reasoning_parser: str = ""
     licence: str = ""
     host_id: str = ""
 

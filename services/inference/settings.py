@@ -25,6 +25,13 @@ class InferenceSettings(ClusterSettings):
     max_waiting_requests: int = Field(
         256, ge=0, description="Requests that may wait for a batch before new ones are refused."
     )
+    speculative_tokens: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Tokens that an engine guesses from the text so far and checks in one step"
+        " (n-gram speculation); 0: none.",
+    )
     max_lora_rank: int = Field(64, description="Highest rank of an adapter that may be loaded.")
     max_loras_in_batch: int = Field(4, ge=1, description="Adapters that one batch may mix.")
     max_loaded_adapters: int = Field(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -20,11 +18,11 @@ from services.cluster.errors import (
     Overloaded,
     Unimplemented,
 )
-from services.inference.engines.generation import FinishReason, Structured, StructuredKind
+from services.inference.engines.generation import FinishReason
 from tests.contracts import engines
-from tests.contracts.engines import CONTEXT_TOKENS, MAX_ADAPTERS, PROMPT, Subject
+from tests.contracts.engine_forms import HeldForms
+from tests.contracts.engines import CONTEXT_TOKENS, MAX_ADAPTERS, PROMPT, VLLM, Subject
 
-VLLM = pytest.param("vllm", marks=[pytest.mark.e2e, pytest.mark.slow])
 LONG = 400  # tokens: some tenths of a second
 
 
@@ -56,7 +54,7 @@ def cut(text: str, stops: Sequence[str]) -> tuple[str, str]:
     raise AssertionError(f"none of {stops} in {text!r}")
 
 
-class TestEngine:
+class TestEngine(HeldForms):
     async def test_greedy_says_the_same_again(self, subject: Subject) -> None:
         first, second = await subject.say(), await subject.say()
         assert first.token_ids == second.token_ids
@@ -112,52 +110,6 @@ class TestEngine:
         assert set((await subject.say(logit_bias={wanted: 100})).token_ids) == {wanted}
         first = (await subject.say()).token_ids[0]
         assert first not in (await subject.say(logit_bias={first: -100})).token_ids
-
-    async def test_a_choice_is_one_of_them(self, subject: Subject) -> None:
-        choices = ["a fox", "no fox at all"]
-        structured = Structured(StructuredKind.CHOICE, choices=choices)
-        answer = await subject.say(structured=structured, temperature=1.0, seed=3)
-        assert answer.text in choices
-        assert answer.finish.reason is FinishReason.STOP
-        cut = await subject.say(structured=structured, max_tokens=1)
-        assert cut.finish.reason is FinishReason.LENGTH
-
-    @pytest.mark.parametrize("subject", [VLLM], indirect=True)
-    async def test_what_is_said_has_the_wanted_form(self, subject: Subject) -> None:
-        async def say(kind: StructuredKind, text: str = "") -> str:
-            structured = Structured(kind, text)
-            answer = await subject.say(structured=structured, max_tokens=100)
-            assert answer.finish.reason is FinishReason.STOP
-            return answer.text
-
-        schema = {
-            "type": "object",
-            "properties": {"size": {"enum": [1, 2]}, "name": {"type": "string", "maxLength": 3}},
-            "required": ["size", "name"],
-            "additionalProperties": False,
-        }
-        found = json.loads(await say(StructuredKind.JSON_SCHEMA, json.dumps(schema)))
-        assert found["size"] in (1, 2)
-        assert found.keys() == {"size", "name"}
-        assert re.fullmatch("[ab]{3}-[0-9]", await say(StructuredKind.REGEX, "[ab]{3}-[0-9]"))
-        assert await say(StructuredKind.GRAMMAR, 'root ::= "x" "y" | "z"') in ("xy", "z")
-
-    @pytest.mark.parametrize("subject", [VLLM], indirect=True)
-    @pytest.mark.parametrize(
-        ("kind", "text"),
-        [
-            (StructuredKind.JSON_SCHEMA, '{"type": "nonsense"}'),
-            (StructuredKind.REGEX, "a(b"),
-            (StructuredKind.GRAMMAR, "root ::= nowhere"),
-        ],
-    )
-    async def test_a_form_that_is_none_is_refused(
-        self, subject: Subject, kind: StructuredKind, text: str
-    ) -> None:
-        with pytest.raises(BadRequest) as raised:
-            await subject.say(structured=Structured(kind, text))
-        assert raised.value.param == kind.param
-        assert (await subject.say()).text
 
     @pytest.mark.parametrize("subject", [VLLM], indirect=True)
     async def test_min_tokens_min_p_and_repetition_penalty_count(self, subject: Subject) -> None:

@@ -38,7 +38,9 @@ class EngineConfig:
     """What a replica runs on. `device_kind` is "cpu" or "cuda"; `kv_cache_bytes` is of each device.
 
     `context_tokens` 0 stands for the model's own, as far as the cache holds one such request.
-    `max_running` bounds the batch.
+    `max_running` bounds the batch. The parsers are vLLM's, by its names; "" for none.
+    `deployment` is the label of what is measured. `speculative_tokens` are guessed from the text so
+    far (n-grams) and checked in one step; 0: none.
     """
 
     model: str
@@ -48,6 +50,11 @@ class EngineConfig:
     context_tokens: int = 0
     kv_cache_bytes: int = 0
     embeds: bool = False
+    tool_parser: str = ""
+    reasoning_parser: str = ""
+    deployment: str = ""
+    can_sleep: bool = False
+    speculative_tokens: int = 0
     max_running: int = 32
     max_lora_rank: int = 64
     max_loras_in_batch: int = 4
@@ -63,6 +70,7 @@ class Engine(ABC):
     version: str
     context_tokens: int
     embedding_size: int = 0
+    takes_images: bool = False
     tokenizer: Tokenizer
 
     def __init__(self, config: EngineConfig) -> None:
@@ -112,6 +120,18 @@ class Engine(ABC):
     @abstractmethod
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Raises Unimplemented when the model is not an embedding model."""
+
+    @property
+    def can_sleep(self) -> bool:
+        return self.config.can_sleep and self.config.device_kind == "cuda"
+
+    @abstractmethod
+    async def sleep(self) -> None:
+        """Gives the GPU's memory back, where it `can_sleep`; what runs is aborted."""
+
+    @abstractmethod
+    async def wake_up(self) -> None:
+        """Raises EngineUnavailable when the GPU has no room for it any more."""
 
     @abstractmethod
     def stats(self) -> EngineStats: ...

@@ -50,6 +50,7 @@ class EchoEngine(Engine):
         self._running: dict[str, asyncio.Event] = {}
         self._died = asyncio.Event()
         self._closed = False
+        self.asleep = False
 
     @property
     def errored(self) -> str:
@@ -186,6 +187,15 @@ class EchoEngine(Engine):
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         raise Unimplemented("The echo engine is not an embedding model.")
+
+    async def sleep(self) -> None:
+        self._check_alive()
+        self.asleep = True
+        self._end_all()
+
+    async def wake_up(self) -> None:
+        self._check_alive()
+        self.asleep = False
 
     def stats(self) -> EngineStats:
         return EngineStats(num_running=len(self._running))

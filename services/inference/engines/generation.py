@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from services.inference.engines.chat import ChatOptions, ToolCallDelta
+
 
 class FinishReason(StrEnum):
     STOP = "stop"
     LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
     ABORTED = "aborted"
 
 
@@ -60,13 +63,19 @@ class Sampling:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """`request_id` is unique in the engine's life. A lower `priority` is served earlier."""
+    """`request_id` is unique in the engine's life. A lower `priority` is served earlier.
+
+    `chat` is set where the prompt is one: then the answer is parsed. `images` are files, in the
+    order in which the prompt names them.
+    """
 
     request_id: str
     prompt_token_ids: Sequence[int]
     sampling: Sampling
     adapter_id: str = ""
     priority: int = 0
+    chat: ChatOptions | None = None
+    images: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True)
@@ -89,19 +98,27 @@ class PositionLogprobs:
 
 @dataclass(frozen=True)
 class Finish:
+    """`queue_seconds`: how long it waited for a place in the batch."""
+
     reason: FinishReason
     stop_string: str
     num_prompt_tokens: int
     num_generated_tokens: int
     num_cached_tokens: int
+    queue_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Delta:
-    """All that was ready since the last one. `finish` is set in the last."""
+    """All that was ready since the last one. `finish` is set in the last.
+
+    What a chat's parsers took for reasoning or tool calls is not in `text`.
+    """
 
     token_ids: Sequence[int] = ()
     text: str = ""
+    reasoning: str = ""
+    tool_calls: Sequence[ToolCallDelta] = ()
     logprobs: Sequence[PositionLogprobs] = ()
     prompt_logprobs: Sequence[PositionLogprobs] = ()
     finish: Finish | None = None

@@ -11,6 +11,7 @@ _WORKER = "services.inference.engines.worker_guard.WorkerGuard"
 _CPU_WORKER = "services.inference.engines.cpu_lora.CpuWorker"
 _MAX_LOGPROBS = 20
 _AS_MUCH_AS_FITS = -1
+_LONGEST_NGRAM = 4
 # Without a figure vLLM takes 92 % of the memory: right for a GPU, not for a host that others use.
 _CPU_KV_CACHE_BYTES = 1024**3
 
@@ -33,13 +34,27 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "worker_extension_cls": _CPU_WORKER if on_cpu else _WORKER,
         "enable_log_requests": False,
         "max_logprobs": _MAX_LOGPROBS,
+        "enable_sleep_mode": config.can_sleep and not on_cpu,
     }
     if config.embeds:
         return arguments | {"runner": "pooling"}
     return arguments | {
         "enable_prefix_caching": True,
+        "speculative_config": _ngrams(config.speculative_tokens),
+        "reasoning_parser": config.reasoning_parser,  # until where a form does not hold
         "enable_lora": True,
         "max_lora_rank": config.max_lora_rank,
         "max_loras": config.max_loras_in_batch,
         "max_cpu_loras": max(config.max_loaded_adapters, config.max_loras_in_batch),
+    }
+
+
+def _ngrams(num_tokens: int) -> dict[str, Any] | None:
+    if not num_tokens:
+        return None
+    return {
+        "method": "ngram",
+        "num_speculative_tokens": num_tokens,
+        "prompt_lookup_min": 2,
+        "prompt_lookup_max": _LONGEST_NGRAM,
     }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from services.cluster.errors import BadRequest
 from services.cluster.pb.v1 import replica_pb2 as pb
@@ -28,10 +26,12 @@ PHASES = {
     ReplicaPhase.READY: pb.REPLICA_PHASE_READY,
     ReplicaPhase.DRAINING: pb.REPLICA_PHASE_DRAINING,
     ReplicaPhase.FAILED: pb.REPLICA_PHASE_FAILED,
+    ReplicaPhase.ASLEEP: pb.REPLICA_PHASE_ASLEEP,
 }
 _REASONS = {
     FinishReason.STOP: pb.FINISH_REASON_STOP,
     FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
+    FinishReason.TOOL_CALLS: pb.FINISH_REASON_TOOL_CALLS,
     FinishReason.ABORTED: pb.FINISH_REASON_ABORTED,
 }
 
@@ -114,46 +114,18 @@ def _min_tokens(message: pb.SamplingParameters, max_tokens: int) -> int:
     return min(message.min_tokens, max_tokens)
 
 
-def chat_messages(messages: Sequence[pb.ChatMessage]) -> list[dict[str, Any]]:
-    """As chat templates expect them."""
-    return [_chat_message(message) for message in messages]
-
-
-def _chat_message(message: pb.ChatMessage) -> dict[str, Any]:
-    found: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        found["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
-            }
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id:
-        found["tool_call_id"] = message.tool_call_id
-    if message.name:
-        found["name"] = message.name
-    return found
-
-
-def _arguments(text: str) -> object:
-    """Chat templates expect an object and write it as JSON themselves; a string they would quote.
-
-    What a model wrote that is no JSON stays as it is.
-    """
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return found if isinstance(found, dict) else text
-
-
 def to_response(delta: Delta, num_prompt_tokens: int | None) -> pb.GenerateResponse:
     """`num_prompt_tokens` in the first message only."""
     response = pb.GenerateResponse(
         token_ids=delta.token_ids,
         text=delta.text,
+        reasoning=delta.reasoning,
+        tool_calls=[
+            pb.ToolCallDelta(
+                index=call.index, id=call.call_id, name=call.name, arguments=call.arguments
+            )
+            for call in delta.tool_calls
+        ],
         logprobs=[_position(position) for position in delta.logprobs],
         prompt_logprobs=[_position(position) for position in delta.prompt_logprobs],
         finish=to_finish(delta.finish) if delta.finish else None,

@@ -10,6 +10,7 @@ from services.cluster.errors import BadRequest, PayloadTooLarge
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.inference.engines.base import Engine
 from services.inference.serving.generations import Generations
+from services.inference.serving.metrics import TOKENS
 from services.inference.together import together
 
 MAX_TEXTS = 256
@@ -18,10 +19,16 @@ _OPEN_TEXTS = 64  # of a stream: more than any engine reads in one step
 _OPEN_BYTES = 4 * 1024 * 1024
 
 
-def check_number(num_texts: int) -> None:
-    """Raises BadRequest."""
-    if not 1 <= num_texts <= MAX_TEXTS:
-        raise BadRequest(f"Send 1 to {MAX_TEXTS} texts, not {num_texts}.", param="texts")
+def check_texts(texts: Sequence[str], param: str) -> None:
+    """Raises BadRequest or PayloadTooLarge."""
+    if not 1 <= len(texts) <= MAX_TEXTS:
+        raise BadRequest(f"Send 1 to {MAX_TEXTS} texts, not {len(texts)}.", param=param)
+    for number, text in enumerate(texts):
+        if (num_bytes := len(text.encode())) > MAX_TEXT_BYTES:
+            raise PayloadTooLarge(
+                f"Text {number} has {num_bytes} bytes; {MAX_TEXT_BYTES} are allowed: cut it.",
+                param=param,
+            )
 
 
 class Scores:
@@ -32,7 +39,7 @@ class Scores:
         self._generations = generations
 
     async def of(self, request: pb.ScoreRequest) -> pb.ScoreResponse:
-        check(request)
+        check_texts(request.texts, param="texts")
         scores = await together(self._score(text, request.adapter_id) for text in request.texts)
         return pb.ScoreResponse(scores=scores)
 
@@ -55,7 +62,7 @@ class Scores:
     async def _read(self, requests: AsyncIterator[pb.ScoreRequest], opened: _Opened) -> None:
         try:
             async for request in requests:
-                check(request)
+                check_texts(request.texts, param="texts")
                 for text in request.texts:
                     await opened.room_for(text)
                     opened.add(text, asyncio.create_task(self._score(text, request.adapter_id)))
@@ -66,22 +73,13 @@ class Scores:
         tokenizer = self._engine.tokenizer
         token_ids = await self._generations.behind(lambda: tokenizer.encode_plain(text))
         score = await self._engine.score(token_ids, adapter_id)
+        deployment = self._engine.config.deployment
+        TOKENS.labels(deployment, "scored").inc(score.num_scored_tokens)
         return pb.TextScore(
             mean_loss=score.mean_loss,
             num_scored_tokens=score.num_scored_tokens,
             num_bytes=len(text.encode()),
         )
-
-
-def check(request: pb.ScoreRequest) -> None:
-    """Raises BadRequest or PayloadTooLarge."""
-    check_number(len(request.texts))
-    for number, text in enumerate(request.texts):
-        if (num_bytes := len(text.encode())) > MAX_TEXT_BYTES:
-            raise PayloadTooLarge(
-                f"Text {number} has {num_bytes} bytes; {MAX_TEXT_BYTES} are allowed: cut it.",
-                param="texts",
-            )
 
 
 class _Opened:

@@ -13,8 +13,9 @@ from services.cluster.records import ReplicaPhase
 from services.inference.engines.base import Engine
 from services.inference.serving.adapters import ReplicaAdapters
 from services.inference.serving.generations import Generations
-from services.inference.serving.scores import Scores, check_number
+from services.inference.serving.scores import Scores, check_texts
 from services.inference.serving.session import Session
+from services.inference.serving.sleep import Bed
 from services.inference.serving.state import ReplicaState
 
 _CHUNK_BYTES = 1024 * 1024
@@ -27,6 +28,7 @@ class ReplicaServicer(rpc.ReplicaServicer):
 
     def __init__(self, state: ReplicaState) -> None:
         self._state = state
+        self._bed = Bed(state)
 
     async def Generate(
         self, request: pb.GenerateRequest, context: object
@@ -55,7 +57,7 @@ class ReplicaServicer(rpc.ReplicaServicer):
 
     async def Embed(self, request: pb.EmbedRequest, context: object) -> pb.EmbedResponse:
         engine = self._serving()
-        check_number(len(request.texts))
+        check_texts(request.texts, param="input")
         found = await engine.embed(list(request.texts))
         return pb.EmbedResponse(
             embeddings=[pb.Embedding(values=vector) for vector in found.vectors],
@@ -98,6 +100,15 @@ class ReplicaServicer(rpc.ReplicaServicer):
         await self.adapters.unload(request.adapter_id)
         return pb.UnloadAdapterResponse()
 
+    async def Sleep(self, request: pb.SleepRequest, context: object) -> pb.SleepResponse:
+        engine, generations = self._started(), self._started_generations()
+        num_aborted = await self._bed.sleep(engine, generations, request.grace_seconds)
+        return pb.SleepResponse(num_aborted=num_aborted)
+
+    async def WakeUp(self, request: pb.WakeUpRequest, context: object) -> pb.WakeUpResponse:
+        await self._bed.wake_up(self._started(), self._started_generations())
+        return pb.WakeUpResponse()
+
     async def GetStatus(
         self, request: pb.GetReplicaStatusRequest, context: object
     ) -> pb.ReplicaStatus:
@@ -123,6 +134,9 @@ class ReplicaServicer(rpc.ReplicaServicer):
 
     def _generations(self) -> Generations:
         self._serving()
+        return self._started_generations()
+
+    def _started_generations(self) -> Generations:
         generations = self._state.generations
         if generations is None:
             raise EngineUnavailable("This replica has no engine yet.", retry_after_seconds=5)

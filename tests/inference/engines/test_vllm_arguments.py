@@ -51,3 +51,19 @@ def test_adapters_have_room_in_the_batch_and_beside_it() -> None:
     assert (found["max_lora_rank"], found["max_loras"], found["max_cpu_loras"]) == (32, 4, 4)
     assert "enable_lora" not in arguments(embeds=True)
     assert arguments(embeds=True)["runner"] == "pooling"
+
+
+def test_sleep_takes_a_gpu_and_a_wish() -> None:
+    assert arguments(can_sleep=True)["enable_sleep_mode"]
+    assert not arguments()["enable_sleep_mode"]
+    assert not arguments(can_sleep=True, device_kind="cpu")["enable_sleep_mode"]
+
+
+def test_tokens_are_guessed_only_where_it_is_wanted() -> None:
+    assert arguments()["speculative_config"] is None
+    found = arguments(speculative_tokens=3)["speculative_config"]
+    assert (found["method"], found["num_speculative_tokens"]) == ("ngram", 3)
+
+
+def test_the_reasoning_parser_is_known_where_forms_are_held_to() -> None:
+    assert arguments(reasoning_parser="qwen3")["reasoning_parser"] == "qwen3"

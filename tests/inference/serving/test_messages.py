@@ -6,6 +6,7 @@ import pytest
 
 from services.cluster.errors import BadRequest
 from services.cluster.pb.v1 import replica_pb2 as pb
+from services.inference.engines.chat import ToolCallDelta
 from services.inference.engines.generation import (
     Delta,
     Finish,
@@ -17,7 +18,6 @@ from services.inference.engines.generation import (
     TokenLogprob,
 )
 from services.inference.serving.messages import (
-    chat_messages,
     to_response,
     to_sampling,
     wanted_max_tokens,
@@ -139,21 +139,6 @@ def test_max_tokens_may_be_absent_but_not_zero() -> None:
     assert refused.value.param == "max_tokens"
 
 
-def test_chat_messages_are_what_templates_expect() -> None:
-    call = pb.ToolCall(id="c1", name="f", arguments='{"x": 1}')
-    broken = pb.ToolCall(id="c2", name="f", arguments="{x")
-    found = chat_messages(
-        [
-            pb.ChatMessage(role="user", content="hi", name="ann"),
-            pb.ChatMessage(role="assistant", tool_calls=[call, broken]),
-            pb.ChatMessage(role="tool", content="2", tool_call_id="c1"),
-        ]
-    )
-    assert found[0] == {"role": "user", "content": "hi", "name": "ann"}
-    assert [c["function"]["arguments"] for c in found[1]["tool_calls"]] == [{"x": 1}, "{x"]
-    assert found[2] == {"role": "tool", "content": "2", "tool_call_id": "c1"}
-
-
 def test_a_delta_becomes_a_response() -> None:
     first = PositionLogprobs(TokenLogprob(3, "a", None, 0))
     chosen = TokenLogprob(4, "b", -0.5, 1)
@@ -162,10 +147,16 @@ def test_a_delta_becomes_a_response() -> None:
         text="b",
         logprobs=[PositionLogprobs(chosen, [chosen])],
         prompt_logprobs=[first],
+        reasoning="so",
+        tool_calls=[ToolCallDelta(1, "c1", "f", "{")],
         finish=Finish(FinishReason.ABORTED, "", 1, 2, 1),
     )
     response = to_response(delta, 1)
     assert response.num_prompt_tokens == 1
+    assert response.reasoning == "so"
+    assert list(response.tool_calls) == [
+        pb.ToolCallDelta(index=1, id="c1", name="f", arguments="{")
+    ]
     assert not response.prompt_logprobs[0].chosen.HasField("logprob")
     assert response.logprobs[0].top[0].logprob == -0.5
     assert response.finish.reason == pb.FINISH_REASON_ABORTED
