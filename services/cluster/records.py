@@ -54,6 +54,7 @@ class ReplicaPhase(StrEnum):
     READY = "ready"
     DRAINING = "draining"
     FAILED = "failed"
+    ASLEEP = "asleep"
 
 
 class DeploymentPhase(StrEnum):
@@ -202,7 +203,7 @@ class ModelRecord(Record):
     numbers the key-value cache keeps of each token. Counts of its shape are 0 while unknown.
     `num_active_parameters` are those that each token goes through, where experts take turns, else
     0. `chat_template` is there where somebody gave another than the model's own. `gated`: the hub
-    wants a token for it.
+    wants a token for it. The parsers are vLLM's, by its names, "" for none.
     """
 
     name: str

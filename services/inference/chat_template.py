@@ -20,6 +20,7 @@ from services.cluster.errors import BadRequest
 _FILE = "chat_template.jinja"
 _JSON_FILE = "chat_template.json"  # of processors, before there was the other
 _MARK_LETTERS = 16
+_OWN_NAMES = frozenset({"messages", "tools", "add_generation_prompt"})
 _REFUSALS = (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError, RecursionError)
 
 
@@ -98,16 +99,22 @@ class ChatTemplate:
         messages: Sequence[Mapping[str, Any]],
         tools: Sequence[Mapping[str, Any]] | None,
         special_tokens: Sequence[str],
+        options: Mapping[str, Any] | None = None,
     ) -> tuple[str, str]:
-        """The prompt with the generation prompt, and "" or a mark.
+        """The prompt with the generation prompt, and "" or a mark. `options` are more names.
 
         The mark breaks the special tokens that users wrote: taken out of the text, it is as they
         meant it; with it, the text holds the template's own special tokens only.
         """
+        if own := sorted((options or {}).keys() & (_OWN_NAMES | self._tokens.keys())):
+            raise BadRequest(
+                f"chat_template_kwargs may not set {own[0]}.", param="chat_template_kwargs"
+            )
         breaker = _Breaker(special_tokens)
         try:
             text = self._template.render(
                 **self._tokens,
+                **breaker.through(options or {}),
                 messages=breaker.through(list(messages)),
                 tools=breaker.through(list(tools)) if tools else None,
                 add_generation_prompt=True,

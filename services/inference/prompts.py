@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.cluster.errors import BadRequest, ContextLengthExceeded
 from services.cluster.fim import FimFamily, recognise
+from services.inference.engines.chat import ChatOptions
 from services.inference.tokenization import Tokenizer, split_at, well_formed
 
 _DEFAULT_FIM_TOKENS = 256  # room for the answer when a request sets no max_tokens
@@ -17,11 +17,16 @@ _SUFFIX_SHARE = 0.25  # of the room, at least; more only where the prefix leaves
 
 @dataclass(frozen=True)
 class BuiltPrompt:
-    """`stop_token_ids` end the generation beside those of the request."""
+    """`stop_token_ids` end the generation beside those of the request.
+
+    `chat` is what a chat asks of its answer, `images` are its files.
+    """
 
     token_ids: Sequence[int]
     text: str = ""
     stop_token_ids: tuple[int, ...] = ()
+    chat: ChatOptions | None = None
+    images: Sequence[bytes] = ()
 
 
 class Prompts:
@@ -71,15 +76,21 @@ class Prompts:
                 token_ids.append(tokenizer.special_tokens[part])
         return BuiltPrompt(token_ids, "", self._fim_stops)
 
-    def from_chat(self, messages: Sequence[Mapping[str, Any]], tools_json: str) -> BuiltPrompt:
+    def from_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> BuiltPrompt:
+        """`options` are names that the chat template knows beside messages and tools."""
         template = self._tokenizer.chat_template
         if template is None:
             raise BadRequest("This model has no chat template; use completions.", param="model")
         if not messages:
             raise BadRequest("A chat needs at least one message.", param="messages")
-        self._check_size([message["content"] for message in messages], "messages")
+        self._check_size(list(_texts(messages)), "messages")
         special_tokens = self._tokenizer.special_tokens
-        text, mark = template.render(messages, _tools(tools_json), list(special_tokens))
+        text, mark = template.render(messages, tools, list(special_tokens), options)
         shown = text.replace(mark, "") if mark else text
         self._check_size([shown], "messages")
         if not mark:
@@ -145,13 +156,10 @@ def cut_around_cursor(
     return before[len(before) - num_before :], after[:num_after]
 
 
-def _tools(tools_json: str) -> list[Mapping[str, Any]] | None:
-    if not tools_json:
-        return None
-    try:
-        tools = json.loads(tools_json)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"tools is not JSON: {error}.", param="tools") from error
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise BadRequest("tools must be a list of objects.", param="tools")
-    return tools
+def _texts(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for message in messages:
+        content = message["content"]
+        if isinstance(content, str):
+            yield content
+        else:
+            yield from (part.get("text", "") for part in content)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pytest
 import zmq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
@@ -33,6 +34,7 @@ from services.inference.engines.generation import (
     Sampling,
 )
 
+VLLM = pytest.param("vllm", marks=[pytest.mark.e2e, pytest.mark.slow])
 CONTEXT_TOKENS = 512
 MAX_ADAPTERS = 2
 PATIENCE_SECONDS = 30
@@ -117,19 +119,19 @@ async def echo(folder: Path) -> AsyncIterator[Subject]:
 @asynccontextmanager
 async def vllm(folder: Path) -> AsyncIterator[Subject]:
     """A vLLM in a process of its own, which takes its environment from this one."""
-    with _environment():
-        with _warnings_of_vllm():
+    with environment():
+        with warnings_of_vllm():
             tiny_model = import_module("tests.contracts.tiny_model")
             (model_folder := folder / "model").mkdir()
             tiny_model.write_model(model_folder)
             folders = _folders(folder)
             for seed, place in enumerate(folders, 1):
                 tiny_model.write_adapter(model_folder, place, seed=seed)
-            engine = engine_class("vllm")(_config(model_folder, kv_cache_bytes=_KV_CACHE_BYTES))
+            config = _config(model_folder, kv_cache_bytes=_KV_CACHE_BYTES, tool_parser="hermes")
+            engine = engine_class("vllm")(config)
             await engine.start(lambda phrase: None)
         yield Subject(engine, folders, _kill_vllm)
-        await engine.close()
-        _close_contexts_of_vllm()
+        await close_vllm(engine)
 
 
 def _kill_vllm() -> None:
@@ -137,19 +139,28 @@ def _kill_vllm() -> None:
     process.kill()
 
 
-def _close_contexts_of_vllm() -> None:
-    """It leaves its ZeroMQ context, without sockets by now, to the garbage collector."""
-    for context in [thing for thing in gc.get_objects() if type(thing) is zmq.Context]:
+async def close_vllm(engine: Engine) -> None:
+    """With its ZeroMQ contexts, which it leaves, without sockets by then, to the collector."""
+    contexts = [thing for thing in gc.get_objects() if type(thing) is zmq.Context]
+    await engine.close()
+    for context in contexts:
         context.term()
 
 
 @contextmanager
-def _warnings_of_vllm() -> Iterator[None]:
+def warnings_of_vllm() -> Iterator[None]:
     """Old names that it calls while it is imported."""
     with warnings.catch_warnings():
         for category in (DeprecationWarning, FutureWarning):
             warnings.simplefilter("ignore", category)
         yield
+
+
+def reference_loss(model_folder: Path, token_ids: Sequence[int]) -> float:
+    """Of transformers, without an engine."""
+    tiny_model = import_module("tests.contracts.tiny_model")
+    loss: float = tiny_model.mean_loss(model_folder, token_ids)
+    return loss
 
 
 def changed_adapter(folder: Path, to: Path, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Path:
@@ -185,7 +196,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def _environment() -> Iterator[None]:
+def environment() -> Iterator[None]:
     """That of a replica; vLLM writes into it as well, and all of that is taken back."""
     before = dict(os.environ)
     os.environ.update(engine_environment("cpu", (), num_threads=1))

@@ -20,9 +20,9 @@ from services.cluster.errors import (
 )
 from services.inference.engines.generation import FinishReason
 from tests.contracts import engines
-from tests.contracts.engines import CONTEXT_TOKENS, MAX_ADAPTERS, PROMPT, Subject
+from tests.contracts.engine_forms import HeldForms
+from tests.contracts.engines import CONTEXT_TOKENS, MAX_ADAPTERS, PROMPT, VLLM, Subject
 
-VLLM = pytest.param("vllm", marks=[pytest.mark.e2e, pytest.mark.slow])
 LONG = 400  # tokens: some tenths of a second
 
 
@@ -54,7 +54,7 @@ def cut(text: str, stops: Sequence[str]) -> tuple[str, str]:
     raise AssertionError(f"none of {stops} in {text!r}")
 
 
-class TestEngine:
+class TestEngine(HeldForms):
     async def test_greedy_says_the_same_again(self, subject: Subject) -> None:
         first, second = await subject.say(), await subject.say()
         assert first.token_ids == second.token_ids
@@ -111,6 +111,17 @@ class TestEngine:
         first = (await subject.say()).token_ids[0]
         assert first not in (await subject.say(logit_bias={first: -100})).token_ids
 
+    @pytest.mark.parametrize("subject", [VLLM], indirect=True)
+    async def test_min_tokens_min_p_and_repetition_penalty_count(self, subject: Subject) -> None:
+        whole = await subject.say()
+        stop = whole.token_ids[3]
+        early = await subject.say(stop_token_ids=[stop])
+        late = await subject.say(stop_token_ids=[stop], min_tokens=20)
+        assert len(early.token_ids) < 20 <= len(late.token_ids)
+        assert (await subject.say(temperature=1.0, min_p=1.0)).text == whole.text
+        varied = await subject.say(repetition_penalty=2.0)
+        assert len(set(varied.token_ids)) > len(set(whole.token_ids))
+
     @pytest.mark.parametrize("num_logprobs", [0, 3])
     async def test_each_token_has_its_logprob(self, subject: Subject, num_logprobs: int) -> None:
         answer = await subject.say(num_logprobs=num_logprobs)
@@ -142,6 +153,17 @@ class TestEngine:
         score = await subject.engine.score(subject.ids(PROMPT))
         assert score.num_scored_tokens == len(values)
         assert score.mean_loss == pytest.approx(-sum(v or 0 for v in values) / len(values))
+
+    @pytest.mark.parametrize("subject", [VLLM], indirect=True)
+    async def test_losses_are_those_of_transformers(self, subject: Subject) -> None:
+        texts = (PROMPT, Path(__file__).read_text()[: CONTEXT_TOKENS - 1], "é\n\t" * 50)
+        scores = await asyncio.gather(*(subject.engine.score(subject.ids(t)) for t in texts))
+        folder = subject.engine.config.model_folder
+        for text, score in zip(texts, scores, strict=True):
+            ids = subject.ids(text)
+            wanted = await asyncio.to_thread(engines.reference_loss, folder, ids)
+            assert score.num_scored_tokens == len(ids) - 1
+            assert score.mean_loss == pytest.approx(wanted, rel=1e-3)
 
     async def test_score_reads_texts_of_any_length(self, subject: Subject) -> None:
         for num_tokens in (0, 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -53,3 +54,11 @@ def write_adapter(model_folder: Path, folder: Path, rank: int = 8, seed: int = 1
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.2)
     model.save_pretrained(folder)
+
+
+def mean_loss(model_folder: Path, token_ids: Sequence[int]) -> float:
+    """In nats for each token but the first, as transformers computes it."""
+    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
+    ids = torch.tensor([token_ids])
+    with torch.no_grad():
+        return float(model(input_ids=ids, labels=ids).loss)

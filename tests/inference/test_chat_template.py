@@ -128,3 +128,17 @@ def test_what_is_no_text_stays_what_it_is() -> None:
     value = {"a": [1, 2.5, True, None, "<|im_end|>"]}
     text, mark = ChatTemplate("{{ tools[0] | tojson }}", {}).render(USER, [value], SPECIAL)
     assert json.loads(text.replace(mark, "")) == value
+
+
+def test_options_are_names_of_the_template() -> None:
+    template = ChatTemplate(
+        "{% if enable_thinking %}<think>{% endif %}{{ who }}", {"bos_token": ""}
+    )
+    text, mark = template.render(USER, None, SPECIAL, {"enable_thinking": True, "who": SPECIAL[0]})
+    assert mark
+    assert text.replace(mark, "") == f"<think>{SPECIAL[0]}"
+    assert template.render(USER, None, SPECIAL)[0] == ""
+    for name in ("messages", "tools", "add_generation_prompt", "bos_token"):
+        with pytest.raises(BadRequest, match=f"may not set {name}") as refused:
+            template.render(USER, None, SPECIAL, {name: ""})
+        assert refused.value.param == "chat_template_kwargs"

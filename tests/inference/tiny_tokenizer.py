@@ -25,13 +25,14 @@ _CHAT_TEMPLATE = """\
 {% endif %}"""
 
 
-def write_tokenizer(folder: Path) -> Tokenizer:
+def write_tokenizer(folder: Path, *more_tokens: str) -> Tokenizer:
     """tokenizer.json and tokenizer_config.json, as they lie in a model's folder."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL_TOKENS])
+    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in more_tokens])
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {
         "tokenizer_class": "Qwen2Tokenizer",

@@ -29,8 +29,8 @@ from services.inference.scoring import windows
 from services.inference.together import together
 from services.inference.tokenization import Tokenizer
 
-_BACKGROUND_PRIORITY = 100
-_NUM_SCORED_AT_ONCE = 4
+BACKGROUND_PRIORITY = 100
+_MOST_SCORED_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class EngineConfig:
     `device_share` is the part of each that it may take, 0 for all.
     `context_tokens` 0 stands for the model's own, as far as the cache holds one such request.
     `max_running` bounds the batch. `tensor_parallel` devices share each layer, and as many more are
-    in each further one of `pipeline_parallel` stages. `quantization` is "" or "fp8".
+    in each further one of `pipeline_parallel` stages. `quantization` is "" or "fp8". The parsers
+    are vLLM's, by its names; "" for none. `deployment` is the label of what is measured.
+    `speculative_tokens` are guessed from the text so far (n-grams) and checked in one step; 0: none.
     """
 
     model: str
@@ -54,6 +56,10 @@ class EngineConfig:
     quantization: str = ""
     speculative_tokens: int = 0
     embeds: bool = False
+    tool_parser: str = ""
+    reasoning_parser: str = ""
+    deployment: str = ""
+    can_sleep: bool = False
     max_running: int = 32
     max_lora_rank: int = 64
     max_loras_in_batch: int = 4
@@ -69,13 +75,16 @@ class Engine(ABC):
     version: str
     context_tokens: int
     embedding_size: int = 0
+    takes_images: bool = False
     tokenizer: Tokenizer
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
         self.adapters = AdapterTable(config.max_loaded_adapters)
         self._score_numbers = itertools.count(1)
-        self._scoring = asyncio.Semaphore(_NUM_SCORED_AT_ONCE)
+        # Enough to keep the engine busy; half of the batch is left for those who wait.
+        num_scored_at_once = min(_MOST_SCORED_AT_ONCE, max(config.max_running // 2, 1))
+        self._scoring = asyncio.Semaphore(num_scored_at_once)
 
     @property
     @abstractmethod
@@ -117,6 +126,18 @@ class Engine(ABC):
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Raises Unimplemented when the model is not an embedding model."""
 
+    @property
+    def can_sleep(self) -> bool:
+        return self.config.can_sleep and self.config.device_kind == "cuda"
+
+    @abstractmethod
+    async def sleep(self) -> None:
+        """Gives the GPU's memory back, where it `can_sleep`; what runs is aborted."""
+
+    @abstractmethod
+    async def wake_up(self) -> None:
+        """Raises EngineUnavailable when the GPU has no room for it any more."""
+
     @abstractmethod
     def stats(self) -> EngineStats: ...
 
@@ -156,27 +177,33 @@ class Engine(ABC):
                 self._window_losses(token_ids[part.start : part.end], part.counted, adapter_id)
                 for part in windows(len(token_ids), self.context_tokens - 1)
             )
-        losses = [loss for window in found for loss in window]
-        mean_loss = sum(losses) / len(losses) if losses else None
-        return Score(mean_loss, len(losses))
+        num_losses = sum(len(losses) for losses in found)
+        mean_loss = sum(map(sum, found)) / num_losses if num_losses else None
+        return Score(mean_loss, num_losses)
 
     async def _window_losses(
         self, token_ids: Sequence[int], first_counted: int, adapter_id: str
-    ) -> list[float]:
+    ) -> Sequence[float]:
         """Losses of the tokens from `first_counted` of the window on."""
+        async with self._scoring:
+            request_id = f"score-{next(self._score_numbers)}"
+            losses = await self._losses(request_id, token_ids, adapter_id)
+        return losses[first_counted - 1 :]
+
+    async def _losses(
+        self, request_id: str, token_ids: Sequence[int], adapter_id: str
+    ) -> Sequence[float]:
+        """Of all tokens but the first, for an adapter that stays loaded. Raises as `generate`."""
         request = GenerationRequest(
-            request_id=f"score-{next(self._score_numbers)}",
+            request_id=request_id,
             prompt_token_ids=token_ids,
             sampling=Sampling(max_tokens=1, temperature=0, prompt_logprobs=True),
             adapter_id=adapter_id,
-            priority=_BACKGROUND_PRIORITY,
+            priority=BACKGROUND_PRIORITY,
         )
-        async with self._scoring, aclosing(self._generate(request)) as deltas:
+        async with aclosing(self._generate(request)) as deltas:
             async for delta in deltas:
                 if delta.prompt_logprobs:
-                    return [
-                        -position.chosen.logprob
-                        for position in delta.prompt_logprobs[first_counted:]
-                        if position.chosen.logprob is not None
-                    ]
+                    _, *rest = delta.prompt_logprobs
+                    return [-(position.chosen.logprob or 0.0) for position in rest]
         raise EngineUnavailable("The engine gave no losses for a text.")

@@ -27,12 +27,14 @@ from services.inference.engines.generation import (
     FinishReason,
     GenerationRequest,
     PositionLogprobs,
+    StructuredKind,
     TokenLogprob,
 )
 
 _NUM_KEPT = 1000
 _CONTEXT_TOKENS = 4096
 _ADAPTER_GAIN = 0.25  # nats that any adapter takes off every loss
+_END = NUM_BYTES  # <|endoftext|>
 _DEAD = "The echo engine was told to die."
 _CLOSED = "The echo engine is closed."
 
@@ -48,6 +50,7 @@ class EchoEngine(Engine):
         self._running: dict[str, asyncio.Event] = {}
         self._died = asyncio.Event()
         self._closed = False
+        self.asleep = False
 
     @property
     def errored(self) -> str:
@@ -85,7 +88,8 @@ class EchoEngine(Engine):
         sampling = request.sampling
         text = TextStream(sampling.stop)
         prompt_logprobs = self._prompt_logprobs(request) if sampling.prompt_logprobs else ()
-        token_ids = self._continuation(request)
+        token_ids = self._choice(request) or self._continuation(request)
+        ending = {*sampling.stop_token_ids, *([_END] if sampling.structured else ())}
         for number in range(1, sampling.max_tokens + 1):
             await self._step(ended)
             if ended.is_set():
@@ -93,7 +97,7 @@ class EchoEngine(Engine):
                 yield Delta(prompt_logprobs=prompt_logprobs, finish=finish)
                 return
             token_id = token_ids[(number - 1) % len(token_ids)]
-            ends = token_id in sampling.stop_token_ids
+            ends = token_id in ending
             last = number == sampling.max_tokens
             new = text.feed(b"" if ends else token_bytes(token_id), ends or last)
             reason = FinishReason.STOP if ends or text.stop_string else FinishReason.LENGTH
@@ -118,6 +122,18 @@ class EchoEngine(Engine):
         else:
             await asyncio.sleep(0)
         self._check_alive()
+
+    def _choice(self, request: GenerationRequest) -> list[int]:
+        """The first choice, and the end; a seed says another one. Nothing without choices."""
+        structured = request.sampling.structured
+        if structured is None:
+            return []
+        if structured.kind is not StructuredKind.CHOICE:
+            raise Unimplemented(f"The echo engine knows no {structured.kind}; it holds to choices.")
+        number = 0
+        if request.sampling.temperature > 0:
+            number = random.Random(request.sampling.seed).randrange(len(structured.choices))
+        return [*self.tokenizer.encode_plain(structured.choices[number]), _END]
 
     def _continuation(self, request: GenerationRequest) -> list[int]:
         """The prompt, turned by a seeded offset; biased tokens are left out or come first."""
@@ -171,6 +187,15 @@ class EchoEngine(Engine):
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         raise Unimplemented("The echo engine is not an embedding model.")
+
+    async def sleep(self) -> None:
+        self._check_alive()
+        self.asleep = True
+        self._end_all()
+
+    async def wake_up(self) -> None:
+        self._check_alive()
+        self.asleep = False
 
     def stats(self) -> EngineStats:
         return EngineStats(num_running=len(self._running))

@@ -6,11 +6,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from services.inference.engines.chat import ChatOptions, ToolCallDelta
+
 
 class FinishReason(StrEnum):
     STOP = "stop"
     LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
     ABORTED = "aborted"
+
+
+class StructuredKind(StrEnum):
+    JSON_SCHEMA = "json_schema"
+    JSON_OBJECT = "json_object"
+    REGEX = "regex"
+    CHOICE = "choice"
+    GRAMMAR = "grammar"
+
+    @property
+    def param(self) -> str:
+        """The field of the OpenAI API, or of vLLM's, that a client set it by."""
+        json_kinds = (StructuredKind.JSON_SCHEMA, StructuredKind.JSON_OBJECT)
+        return "response_format" if self in json_kinds else "structured_outputs"
+
+
+@dataclass(frozen=True)
+class Structured:
+    """What the text must be: `text` is the schema, expression or grammar; or one of `choices`."""
+
+    kind: StructuredKind
+    text: str = ""
+    choices: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -29,17 +55,27 @@ class Sampling:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     num_logprobs: int | None = None
     prompt_logprobs: bool = False
+    structured: Structured | None = None
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    min_tokens: int = 0
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """`request_id` is unique in the engine's life. A lower `priority` is served earlier."""
+    """`request_id` is unique in the engine's life. A lower `priority` is served earlier.
+
+    `chat` is set where the prompt is one: then the answer is parsed. `images` are files, in the
+    order in which the prompt names them.
+    """
 
     request_id: str
     prompt_token_ids: Sequence[int]
     sampling: Sampling
     adapter_id: str = ""
     priority: int = 0
+    chat: ChatOptions | None = None
+    images: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True)
@@ -62,19 +98,27 @@ class PositionLogprobs:
 
 @dataclass(frozen=True)
 class Finish:
+    """`queue_seconds`: how long it waited for a place in the batch."""
+
     reason: FinishReason
     stop_string: str
     num_prompt_tokens: int
     num_generated_tokens: int
     num_cached_tokens: int
+    queue_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Delta:
-    """All that was ready since the last one. `finish` is set in the last."""
+    """All that was ready since the last one. `finish` is set in the last.
+
+    What a chat's parsers took for reasoning or tool calls is not in `text`.
+    """
 
     token_ids: Sequence[int] = ()
     text: str = ""
+    reasoning: str = ""
+    tool_calls: Sequence[ToolCallDelta] = ()
     logprobs: Sequence[PositionLogprobs] = ()
     prompt_logprobs: Sequence[PositionLogprobs] = ()
     finish: Finish | None = None

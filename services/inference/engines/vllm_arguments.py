@@ -39,6 +39,7 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         "worker_extension_cls": _CPU_WORKER if on_cpu else _WORKER,
         "enable_log_requests": False,
         "max_logprobs": _MAX_LOGPROBS,
+        "enable_sleep_mode": config.can_sleep and not on_cpu,
     }
     if config.device_share and not on_cpu:
         # It starts only where so much is free, even if it is told how large its cache is.
@@ -54,6 +55,7 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         }
     return arguments | {
         "enable_prefix_caching": True,
+        "reasoning_parser": config.reasoning_parser,  # until where a form does not hold
         "enable_lora": True,
         "max_lora_rank": config.max_lora_rank,
         "max_loras": config.max_loras_in_batch,

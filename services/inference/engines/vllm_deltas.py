@@ -47,10 +47,10 @@ class DeltaReader:
             prompt_logprobs=positions(
                 self._prompt_token_ids, output.prompt_logprobs or (), self._num_top, self._text_of
             ),
-            finish=self._finish(completion) if output.finished else None,
+            finish=self._finish(completion, output.metrics) if output.finished else None,
         )
 
-    def _finish(self, completion: Any) -> Finish:
+    def _finish(self, completion: Any, metrics: Any) -> Finish:
         reason = _REASONS.get(completion.finish_reason)
         if reason is None:
             raise EngineUnavailable(
@@ -64,6 +64,7 @@ class DeltaReader:
             num_prompt_tokens=len(self._prompt_token_ids),
             num_generated_tokens=self._num_generated,
             num_cached_tokens=self._num_cached,
+            queue_seconds=max(metrics.scheduled_ts - metrics.queued_ts, 0.0) if metrics else 0.0,
         )
 
 

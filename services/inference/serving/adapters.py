@@ -13,6 +13,7 @@ from services.cluster.artifacts.store import ArtifactStore
 from services.cluster.errors import BadRequest, HearthError, NotFound
 from services.inference.engines.adapter_config import read_config
 from services.inference.engines.base import Engine
+from services.inference.serving.metrics import ADAPTER_LOAD_SECONDS, ADAPTER_LOADS
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +61,24 @@ class ReplicaAdapters:
         """Seconds the engine needed. Raises NotFound, BadRequest or Overloaded."""
         folder = self._artifacts.path(ArtifactKind.ADAPTER, adapter_id)
         await asyncio.to_thread(check_adapter, folder, self._engine.config.max_lora_rank)
-        seconds = await self._engine.load_adapter(adapter_id, folder)
+        seconds = await self._load(adapter_id, folder)
         if by_hand:
             self._by_hand.add(adapter_id)
         self._retry_at.pop(adapter_id, None)
         self.problems.pop(adapter_id, None)
         self._changed()
+        return seconds
+
+    async def _load(self, adapter_id: str, folder: Path) -> float:
+        deployment = self._engine.config.deployment
+        try:
+            seconds = await self._engine.load_adapter(adapter_id, folder)
+        except HearthError:
+            ADAPTER_LOADS.labels(deployment, "failed").inc()
+            raise
+        if seconds:  # else it was loaded already
+            ADAPTER_LOADS.labels(deployment, "loaded").inc()
+            ADAPTER_LOAD_SECONDS.labels(deployment).observe(seconds)
         return seconds
 
     async def unload(self, adapter_id: str) -> None:

@@ -78,6 +78,10 @@ def engine_config(
         quantization=deployment.quantization,
         speculative_tokens=deployment.speculative_tokens,
         embeds=bool(model and model.supports_embeddings and not model.supports_completion),
+        tool_parser=model.tool_parser if model else "",
+        reasoning_parser=model.reasoning_parser if model else "",
+        deployment=deployment.deployment_id,
+        can_sleep=deployment.yields_to_runs,
         max_running=deployment.max_running_requests
         or settings.max_running_requests
         or _DEFAULT_RUNNING[kind],

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -16,14 +17,16 @@ from services.cluster.errors import BadRequest, EngineUnavailable, Overloaded
 from services.cluster.log import request_id_var
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.inference.engines.base import Engine
+from services.inference.engines.chat import ChatOptions
 from services.inference.engines.generation import GenerationRequest
 from services.inference.prompts import BuiltPrompt, Prompts
+from services.inference.serving.chats import chat_messages, images, to_options
 from services.inference.serving.messages import (
-    chat_messages,
     to_response,
     to_sampling,
     wanted_max_tokens,
 )
+from services.inference.serving.metrics import GenerationMeter
 
 T = TypeVar("T")
 
@@ -46,6 +49,7 @@ class Generations:
         # One at a time: a text takes a hundred times its size while it is tokenized. A thread
         # rather than a lock, since it goes on when the one who waits for it is cancelled.
         self._tokenizing = ThreadPoolExecutor(1, "tokenizing")
+        self._tokenizing_behind = ThreadPoolExecutor(1, "tokenizing-behind")
 
     @property
     def num_open(self) -> int:
@@ -55,6 +59,7 @@ class Generations:
         """Closing the generator or cancelling its task aborts the generation in the engine."""
         self._admit()
         request_id = uuid.uuid4().hex
+        meter = GenerationMeter(self._engine.config.deployment)
         self._open.add(request_id)
         self._none_open.clear()
         finished = False
@@ -64,6 +69,7 @@ class Generations:
             async with aclosing(self._engine.generate(engine_request)) as deltas:
                 async for delta in deltas:
                     finished = delta.finish is not None
+                    meter.show(delta)
                     yield to_response(delta, num_prompt_tokens)
                     num_prompt_tokens = None
         except (asyncio.CancelledError, GeneratorExit):
@@ -83,6 +89,14 @@ class Generations:
         if num_bytes < _LONG_TEXT_BYTES:
             return tokenize()
         return await asyncio.get_running_loop().run_in_executor(self._tokenizing, tokenize)
+
+    async def behind(self, tokenize: Callable[[], T]) -> T:
+        """For texts that nobody waits for: prompts do not queue behind them."""
+        return await asyncio.get_running_loop().run_in_executor(self._tokenizing_behind, tokenize)
+
+    def resume(self) -> None:
+        """Takes new ones again after `drain`."""
+        self._draining = False
 
     async def drain(self, grace_seconds: float) -> int:
         """Refuses new ones, waits for those that are open, aborts the rest; returns how many."""
@@ -124,7 +138,12 @@ class Generations:
             ),
             adapter_id=request.adapter_id,
             priority=request.priority,
+            chat=built.chat,
+            images=built.images,
         )
+
+    def _chat(self, message: pb.Chat) -> ChatOptions:
+        return to_options(message, has_tool_parser=bool(self._engine.config.tool_parser))
 
     def _build(self, prompt: pb.Prompt, max_tokens: int | None) -> BuiltPrompt:
         kind = prompt.WhichOneof("input")
@@ -136,8 +155,11 @@ class Generations:
             parts = prompt.fill_in_the_middle
             return self.prompts.from_cursor(parts.prefix, parts.suffix, max_tokens)
         if kind == "chat":
+            chat = self._chat(prompt.chat)
+            files = images(prompt.chat.messages, takes_images=self._engine.takes_images)
             messages = chat_messages(prompt.chat.messages)
-            return self.prompts.from_chat(messages, prompt.chat.tools_json)
+            built = self.prompts.from_chat(messages, chat.tools, chat.template_options)
+            return replace(built, chat=chat, images=files)
         raise BadRequest("The prompt is missing.", param="prompt")
 
 

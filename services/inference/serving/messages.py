@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from services.cluster.errors import BadRequest
 from services.cluster.pb.v1 import replica_pb2 as pb
@@ -17,6 +15,7 @@ from services.inference.engines.generation import (
     Sampling,
     TokenLogprob,
 )
+from services.inference.serving.structured import to_structured
 
 _MAX_STOPS = 64
 _MAX_STOP_LETTERS = 1000  # as much text may be held back until it is known to be none
@@ -29,10 +28,12 @@ PHASES = {
     ReplicaPhase.READY: pb.REPLICA_PHASE_READY,
     ReplicaPhase.DRAINING: pb.REPLICA_PHASE_DRAINING,
     ReplicaPhase.FAILED: pb.REPLICA_PHASE_FAILED,
+    ReplicaPhase.ASLEEP: pb.REPLICA_PHASE_ASLEEP,
 }
 _REASONS = {
     FinishReason.STOP: pb.FINISH_REASON_STOP,
     FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
+    FinishReason.TOOL_CALLS: pb.FINISH_REASON_TOOL_CALLS,
     FinishReason.ABORTED: pb.FINISH_REASON_ABORTED,
 }
 
@@ -74,6 +75,12 @@ def to_sampling(
     top_p = message.top_p if has("top_p") else 1.0
     if not 0 < top_p <= 1:
         raise BadRequest(f"top_p must be over 0 and at most 1, not {top_p:g}.", param="top_p")
+    repetition_penalty = message.repetition_penalty if has("repetition_penalty") else 1.0
+    if not 0 < repetition_penalty <= 2:
+        raise BadRequest(
+            f"repetition_penalty must be over 0 and at most 2, not {repetition_penalty:g}.",
+            param="repetition_penalty",
+        )
     num_logprobs = message.num_logprobs if has("num_logprobs") else None
     return Sampling(
         max_tokens=max_tokens,
@@ -93,42 +100,20 @@ def to_sampling(
         if num_logprobs is None
         else int(_within("num_logprobs", num_logprobs, 0, _MAX_LOGPROBS)),
         prompt_logprobs=message.prompt_logprobs,
+        structured=to_structured(message.structured) if has("structured") else None,
+        min_p=_within("min_p", message.min_p, 0, 1),
+        repetition_penalty=repetition_penalty,
+        min_tokens=_min_tokens(message, max_tokens),
     )
 
 
-def chat_messages(messages: Sequence[pb.ChatMessage]) -> list[dict[str, Any]]:
-    """As chat templates expect them."""
-    return [_chat_message(message) for message in messages]
-
-
-def _chat_message(message: pb.ChatMessage) -> dict[str, Any]:
-    found: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        found["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
-            }
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id:
-        found["tool_call_id"] = message.tool_call_id
-    if message.name:
-        found["name"] = message.name
-    return found
-
-
-def _arguments(text: str) -> object:
-    """Chat templates expect an object and write it as JSON themselves; a string they would quote.
-
-    What a model wrote that is no JSON stays as it is.
-    """
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return found if isinstance(found, dict) else text
+def _min_tokens(message: pb.SamplingParameters, max_tokens: int) -> int:
+    if message.HasField("max_tokens") and message.min_tokens > message.max_tokens:
+        raise BadRequest(
+            f"min_tokens is {message.min_tokens}, more than max_tokens, {message.max_tokens}.",
+            param="min_tokens",
+        )
+    return min(message.min_tokens, max_tokens)
 
 
 def to_response(delta: Delta, num_prompt_tokens: int | None) -> pb.GenerateResponse:
@@ -136,6 +121,13 @@ def to_response(delta: Delta, num_prompt_tokens: int | None) -> pb.GenerateRespo
     response = pb.GenerateResponse(
         token_ids=delta.token_ids,
         text=delta.text,
+        reasoning=delta.reasoning,
+        tool_calls=[
+            pb.ToolCallDelta(
+                index=call.index, id=call.call_id, name=call.name, arguments=call.arguments
+            )
+            for call in delta.tool_calls
+        ],
         logprobs=[_position(position) for position in delta.logprobs],
         prompt_logprobs=[_position(position) for position in delta.prompt_logprobs],
         finish=to_finish(delta.finish) if delta.finish else None,

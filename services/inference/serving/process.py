@@ -10,6 +10,7 @@ import signal
 from typing import NoReturn
 
 import uvloop
+from prometheus_client import REGISTRY
 
 from services.cluster import log as cluster_log
 from services.cluster.artifacts.store import ArtifactStore
@@ -32,6 +33,7 @@ from services.inference.engines.environment import VISIBLE_DEVICES
 from services.inference.serving.adapters import RETRY_SECONDS, ReplicaAdapters
 from services.inference.serving.arguments import Arguments, engine_config, parse
 from services.inference.serving.generations import Generations
+from services.inference.serving.metrics import EngineFigures
 from services.inference.serving.servicer import ReplicaServicer
 from services.inference.serving.state import ReplicaState
 from services.inference.settings import InferenceSettings
@@ -93,6 +95,7 @@ class Replica:
         )
         state.address = await server.start()
         await server.set_serving(False)
+        REGISTRY.register(EngineFigures(deployment.deployment_id, lambda: state.engine))
         state.metrics_address = serve_metrics(settings.bind_host, settings.advertise_host)
         async with (
             Heartbeat(lambda: registry.put_replica(state.record())) as heartbeat,
@@ -139,7 +142,7 @@ class Replica:
         state.set(ReplicaPhase.READY)
         await server.set_serving(True)
         log.info("replica ready", extra={"replica_id": state.replica_id, "address": state.address})
-        reconciling = tasks.create_task(self._reconcile(servicer.adapters, cache))
+        reconciling = tasks.create_task(self._reconcile(state, servicer.adapters, cache))
         dying = tasks.create_task(engine.wait_errored())
         await asyncio.wait({stopping, dying}, return_when=asyncio.FIRST_COMPLETED)
         for task in (reconciling, stopping):
@@ -192,10 +195,13 @@ class Replica:
             return f"The engine cannot start: {type(error).__name__}: {error}"
         return ""
 
-    async def _reconcile(self, adapters: ReplicaAdapters, cache: RegistryCache) -> None:
+    async def _reconcile(
+        self, state: ReplicaState, adapters: ReplicaAdapters, cache: RegistryCache
+    ) -> None:
         while True:
             view = cache.view
-            await adapters.reconcile(self._wanted(view))
+            if state.phase is ReplicaPhase.READY:  # an engine that sleeps loads nothing
+                await adapters.reconcile(self._wanted(view))
             if cache.view is view:  # else it changed meanwhile
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(cache.changed(), RETRY_SECONDS)

@@ -13,12 +13,12 @@ from services.cluster.records import ReplicaPhase
 from services.inference.engines.base import Engine
 from services.inference.serving.adapters import ReplicaAdapters
 from services.inference.serving.generations import Generations
+from services.inference.serving.scores import Scores, check_texts
 from services.inference.serving.session import Session
+from services.inference.serving.sleep import Bed
 from services.inference.serving.state import ReplicaState
-from services.inference.together import together
 
 _CHUNK_BYTES = 1024 * 1024
-_MAX_TEXTS = 256
 
 
 class ReplicaServicer(rpc.ReplicaServicer):
@@ -28,6 +28,7 @@ class ReplicaServicer(rpc.ReplicaServicer):
 
     def __init__(self, state: ReplicaState) -> None:
         self._state = state
+        self._bed = Bed(state)
 
     async def Generate(
         self, request: pb.GenerateRequest, context: object
@@ -45,27 +46,18 @@ class ReplicaServicer(rpc.ReplicaServicer):
                 yield response
 
     async def Score(self, request: pb.ScoreRequest, context: object) -> pb.ScoreResponse:
-        engine = self._serving()
-        _check_number(len(request.texts))
-        tokenizer = engine.tokenizer
-        texts = await self._generations().aside(
-            request.ByteSize(), lambda: [tokenizer.encode_plain(text) for text in request.texts]
-        )
-        scores = await together(engine.score(token_ids, request.adapter_id) for token_ids in texts)
-        return pb.ScoreResponse(
-            scores=[
-                pb.TextScore(
-                    mean_loss=score.mean_loss,
-                    num_scored_tokens=score.num_scored_tokens,
-                    num_bytes=len(text.encode()),
-                )
-                for text, score in zip(request.texts, scores, strict=True)
-            ]
-        )
+        return await self._scores().of(request)
+
+    async def ScoreStream(
+        self, requests: AsyncIterator[pb.ScoreRequest], context: object
+    ) -> AsyncGenerator[pb.ScoreResponse]:
+        async with aclosing(self._scores().stream(requests)) as responses:
+            async for response in responses:
+                yield response
 
     async def Embed(self, request: pb.EmbedRequest, context: object) -> pb.EmbedResponse:
         engine = self._serving()
-        _check_number(len(request.texts))
+        check_texts(request.texts, param="input")
         found = await engine.embed(list(request.texts))
         return pb.EmbedResponse(
             embeddings=[pb.Embedding(values=vector) for vector in found.vectors],
@@ -108,6 +100,15 @@ class ReplicaServicer(rpc.ReplicaServicer):
         await self.adapters.unload(request.adapter_id)
         return pb.UnloadAdapterResponse()
 
+    async def Sleep(self, request: pb.SleepRequest, context: object) -> pb.SleepResponse:
+        engine, generations = self._started(), self._started_generations()
+        num_aborted = await self._bed.sleep(engine, generations, request.grace_seconds)
+        return pb.SleepResponse(num_aborted=num_aborted)
+
+    async def WakeUp(self, request: pb.WakeUpRequest, context: object) -> pb.WakeUpResponse:
+        await self._bed.wake_up(self._started(), self._started_generations())
+        return pb.WakeUpResponse()
+
     async def GetStatus(
         self, request: pb.GetReplicaStatusRequest, context: object
     ) -> pb.ReplicaStatus:
@@ -133,12 +134,13 @@ class ReplicaServicer(rpc.ReplicaServicer):
 
     def _generations(self) -> Generations:
         self._serving()
+        return self._started_generations()
+
+    def _started_generations(self) -> Generations:
         generations = self._state.generations
         if generations is None:
             raise EngineUnavailable("This replica has no engine yet.", retry_after_seconds=5)
         return generations
 
-
-def _check_number(num_texts: int) -> None:
-    if not 1 <= num_texts <= _MAX_TEXTS:
-        raise BadRequest(f"Send 1 to {_MAX_TEXTS} texts, not {num_texts}.", param="texts")
+    def _scores(self) -> Scores:
+        return Scores(self._serving(), self._generations())

@@ -29,11 +29,18 @@ class Completion:
 
 
 @dataclass
+class Times:
+    queued_ts: float
+    scheduled_ts: float
+
+
+@dataclass
 class Output:
     outputs: list[Completion]
     finished: bool = False
     prompt_logprobs: list[dict[int, Logprob] | None] | None = None
     num_cached_tokens: int | None = None
+    metrics: Times | None = None
     kv_transfer_params: dict[str, Any] = field(default_factory=dict)
 
 
@@ -42,7 +49,11 @@ def test_tokens_are_counted_over_all_outputs() -> None:
     first = reader.read(Output([Completion((7, 8), "ab")], num_cached_tokens=2))
     assert (first.token_ids, first.text, first.finish) == ([7, 8], "ab", None)
     last = reader.read(
-        Output([Completion((9,), "c", finish_reason="stop", stop_reason="\n")], finished=True)
+        Output(
+            [Completion((9,), "c", finish_reason="stop", stop_reason="\n")],
+            finished=True,
+            metrics=Times(queued_ts=5.0, scheduled_ts=5.25),
+        )
     )
     assert last.finish is not None
     assert last.finish.reason is FinishReason.STOP
@@ -50,6 +61,7 @@ def test_tokens_are_counted_over_all_outputs() -> None:
     assert last.finish.num_prompt_tokens == 3
     assert last.finish.num_generated_tokens == 3
     assert last.finish.num_cached_tokens == 2
+    assert last.finish.queue_seconds == 0.25
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,18 @@ import pytest
 
 from services.cluster.errors import BadRequest
 from services.cluster.pb.v1 import replica_pb2 as pb
+from services.inference.engines.chat import ToolCallDelta
 from services.inference.engines.generation import (
     Delta,
     Finish,
     FinishReason,
     PositionLogprobs,
     Sampling,
+    Structured,
+    StructuredKind,
     TokenLogprob,
 )
 from services.inference.serving.messages import (
-    chat_messages,
     to_response,
     to_sampling,
     wanted_max_tokens,
@@ -55,6 +57,10 @@ def test_what_is_set_arrives() -> None:
         logit_bias={5: -100},
         num_logprobs=0,
         prompt_logprobs=True,
+        structured=pb.StructuredOutput(regex="a+"),
+        min_p=0.25,
+        repetition_penalty=1.5,
+        min_tokens=50,
     )
     assert found == Sampling(
         max_tokens=10,
@@ -69,6 +75,10 @@ def test_what_is_set_arrives() -> None:
         logit_bias={5: -100},
         num_logprobs=0,
         prompt_logprobs=True,
+        structured=Structured(StructuredKind.REGEX, "a+"),
+        min_p=0.25,
+        repetition_penalty=1.5,
+        min_tokens=10,
     )
 
 
@@ -85,6 +95,10 @@ def test_what_is_set_arrives() -> None:
         ("presence_penalty", 2.5),
         ("frequency_penalty", -2.5),
         ("frequency_penalty", float("nan")),
+        ("min_p", 1.5),
+        ("min_p", float("nan")),
+        ("repetition_penalty", 0.0),
+        ("repetition_penalty", 2.5),
         ("logit_bias", {1: 101.0}),
         ("logit_bias", {NUM_TOKENS: 1.0}),
         ("stop_token_ids", [NUM_TOKENS]),
@@ -125,21 +139,6 @@ def test_max_tokens_may_be_absent_but_not_zero() -> None:
     assert refused.value.param == "max_tokens"
 
 
-def test_chat_messages_are_what_templates_expect() -> None:
-    call = pb.ToolCall(id="c1", name="f", arguments='{"x": 1}')
-    broken = pb.ToolCall(id="c2", name="f", arguments="{x")
-    found = chat_messages(
-        [
-            pb.ChatMessage(role="user", content="hi", name="ann"),
-            pb.ChatMessage(role="assistant", tool_calls=[call, broken]),
-            pb.ChatMessage(role="tool", content="2", tool_call_id="c1"),
-        ]
-    )
-    assert found[0] == {"role": "user", "content": "hi", "name": "ann"}
-    assert [c["function"]["arguments"] for c in found[1]["tool_calls"]] == [{"x": 1}, "{x"]
-    assert found[2] == {"role": "tool", "content": "2", "tool_call_id": "c1"}
-
-
 def test_a_delta_becomes_a_response() -> None:
     first = PositionLogprobs(TokenLogprob(3, "a", None, 0))
     chosen = TokenLogprob(4, "b", -0.5, 1)
@@ -148,10 +147,16 @@ def test_a_delta_becomes_a_response() -> None:
         text="b",
         logprobs=[PositionLogprobs(chosen, [chosen])],
         prompt_logprobs=[first],
+        reasoning="so",
+        tool_calls=[ToolCallDelta(1, "c1", "f", "{")],
         finish=Finish(FinishReason.ABORTED, "", 1, 2, 1),
     )
     response = to_response(delta, 1)
     assert response.num_prompt_tokens == 1
+    assert response.reasoning == "so"
+    assert list(response.tool_calls) == [
+        pb.ToolCallDelta(index=1, id="c1", name="f", arguments="{")
+    ]
     assert not response.prompt_logprobs[0].chosen.HasField("logprob")
     assert response.logprobs[0].top[0].logprob == -0.5
     assert response.finish.reason == pb.FINISH_REASON_ABORTED
@@ -159,3 +164,9 @@ def test_a_delta_becomes_a_response() -> None:
     later = to_response(Delta(text="c"), None)
     assert not later.HasField("num_prompt_tokens")
     assert not later.HasField("finish")
+
+
+def test_more_tokens_at_least_than_at_most_are_refused() -> None:
+    with pytest.raises(BadRequest, match="more than max_tokens") as refused:
+        sampling(max_tokens=3, min_tokens=4)
+    assert refused.value.param == "min_tokens"
