@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import psutil
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.faults
 
 STARTER, TINY = "hearth/starter-coder", "tiny"
 NUM_STREAMS = 8
+T = TypeVar("T")
 PATIENCE_SECONDS = 240
 GIB = 1024**3
 
@@ -76,9 +77,9 @@ def tiny(own_cluster: Cluster, admin: httpx.Client, tmp_path: Path) -> dict[str,
     return until(lambda: ready(admin, deployment_id))
 
 
-def until(look: Callable[[], Any]) -> Any:
+def until(look: Callable[[], T | None]) -> T:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := look()):
+    while (found := look()) is None:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     return found
@@ -90,9 +91,10 @@ def ready(admin: httpx.Client, deployment_id: str) -> dict[str, Any] | None:
     return found if found["phase"] == "ready" else None
 
 
-def restarted(admin: httpx.Client, before: dict[str, Any]) -> bool:
+def restarted(admin: httpx.Client, before: dict[str, Any]) -> dict[str, Any] | None:
     now = ready(admin, before["deployment_id"])
-    return bool(now) and now["replicas"][0]["started_at"] > before["replicas"][0]["started_at"]
+    newer = now and now["replicas"][0]["started_at"] > before["replicas"][0]["started_at"]
+    return now if newer else None
 
 
 def group_of(cluster: Cluster, replica_id: str) -> list[psutil.Process]:

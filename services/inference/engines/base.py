@@ -42,7 +42,7 @@ class EngineConfig:
     `max_running` bounds the batch. `tensor_parallel` devices share each layer, and as many more are
     in each further one of `pipeline_parallel` stages. `quantization` is "" or "fp8". The parsers
     are vLLM's, by its names; "" for none. `deployment` is the label of what is measured.
-    `speculative_tokens` are guessed from the text so far (n-grams) and checked in one step; 0: none.
+    `speculative_tokens` are guessed from the text so far (n-grams) and checked in one step.
     """
 
     model: str

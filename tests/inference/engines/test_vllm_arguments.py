@@ -74,6 +74,8 @@ def test_tokens_are_guessed_from_the_text_where_that_is_wanted() -> None:
         "prompt_lookup_max": 5,
     }
     assert "speculative_config" not in arguments(speculative_tokens=4, embeds=True)
+
+
 def test_sleep_takes_a_gpu_and_a_wish() -> None:
     assert arguments(can_sleep=True)["enable_sleep_mode"]
     assert not arguments()["enable_sleep_mode"]
