@@ -29,8 +29,8 @@ class InferenceSettings(ClusterSettings):
         0,
         ge=0,
         le=16,
-        description="Tokens that an engine guesses from the text so far and checks in one step"
-        " (n-gram speculation); 0: none.",
+        description="Tokens that an engine on a GPU guesses from the text so far and checks in one"
+        " step (n-gram speculation); 0: none.",
     )
     max_lora_rank: int = Field(64, description="Highest rank of an adapter that may be loaded.")
     max_loras_in_batch: int = Field(4, ge=1, description="Adapters that one batch may mix.")

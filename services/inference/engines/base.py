@@ -40,7 +40,7 @@ class EngineConfig:
     `context_tokens` 0 stands for the model's own, as far as the cache holds one such request.
     `max_running` bounds the batch. The parsers are vLLM's, by its names; "" for none.
     `deployment` is the label of what is measured. `speculative_tokens` are guessed from the text so
-    far (n-grams) and checked in one step; 0: none.
+    far (n-grams, on a GPU only) and checked in one step; 0: none.
     """
 
     model: str

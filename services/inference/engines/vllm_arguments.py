@@ -40,7 +40,8 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
         return arguments | {"runner": "pooling"}
     return arguments | {
         "enable_prefix_caching": True,
-        "speculative_config": _ngrams(config.speculative_tokens),
+        # Not on a CPU: vLLM's n-grams need numba (with LLVM), which is not installed for CPUs.
+        "speculative_config": None if on_cpu else _ngrams(config.speculative_tokens),
         "reasoning_parser": config.reasoning_parser,  # until where a form does not hold
         "enable_lora": True,
         "max_lora_rank": config.max_lora_rank,

@@ -63,6 +63,8 @@ def test_tokens_are_guessed_only_where_it_is_wanted() -> None:
     assert arguments()["speculative_config"] is None
     found = arguments(speculative_tokens=3)["speculative_config"]
     assert (found["method"], found["num_speculative_tokens"]) == ("ngram", 3)
+    on_cpu = arguments(speculative_tokens=3, device_kind="cpu")
+    assert on_cpu["speculative_config"] is None
 
 
 def test_the_reasoning_parser_is_known_where_forms_are_held_to() -> None:
