@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from services.cluster.errors import (
     AdapterNotLoaded,
@@ -174,6 +175,17 @@ class TestEngine(HeldForms):
         assert score.num_scored_tokens == len(long) - 1
         assert score.mean_loss is not None
         assert score.mean_loss > 0
+
+    @pytest.mark.parametrize("subject", [VLLM], indirect=True)
+    async def test_its_own_figures_are_where_ours_are(self, subject: Subject) -> None:
+        def generated() -> float:
+            name, labels = "vllm:generation_tokens_total", {"model_name": "tiny", "engine": "0"}
+            return REGISTRY.get_sample_value(name, labels) or 0.0
+
+        before = generated()
+        answer = await subject.say(max_tokens=7)
+        assert answer.finish.queue_seconds >= 0
+        await subject.until(lambda: generated() == before + 7)
 
     async def test_closing_the_generator_aborts(self, subject: Subject) -> None:
         async with aclosing(subject.engine.generate(subject.request(max_tokens=LONG))) as deltas:
