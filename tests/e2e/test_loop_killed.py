@@ -59,6 +59,11 @@ def record_when(
     raise AssertionError(f"{path} after {seconds:.0f} s: {answer.text}")
 
 
+def is_loaded(cluster: loop.Record, adapter_id: str) -> bool:
+    replicas = [replica for each in cluster["deployments"] for replica in each["replicas"]]
+    return any(adapter_id in replica["loaded_adapter_ids"] for replica in replicas)
+
+
 @pytest.fixture(scope="module")
 def project_id(own_cluster: Cluster, admin: httpx.Client) -> str:
     """Has one dataset, of a scan that was killed while it asked for losses."""
@@ -114,6 +119,7 @@ def test_the_run_goes_on_with_its_id_and_makes_one_adapter(
     (adapter_id,) = run["adapter_ids"]
     adapters = loop.made(admin.get("/api/v1/adapters"))
     assert [adapter["adapter_id"] for adapter in adapters] == [adapter_id]
+    record_when(admin, "/api/v1/cluster", lambda cluster: is_loaded(cluster, adapter_id))
     nats, num_tokens = loop.loss(admin, f"{MODEL}:{adapter_id}", "import scrapy\n")
     assert num_tokens > 0
     assert nats > 0

@@ -75,17 +75,7 @@ class JobQueue:
         It begins when every job of `depends_on` has succeeded, and fails when one of them has not;
         it runs only inside `window`. A lower `priority` goes first. Raises BadRequest.
         """
-        if not -1000 <= priority <= 1000:
-            raise BadRequest("priority must be between -1000 and 1000.", param="priority")
-        if not math.isfinite(delay_seconds) or delay_seconds < 0:
-            raise BadRequest("delay_seconds must be 0 or more.", param="delay_seconds")
-        if max_attempts < 1:
-            raise BadRequest("max_attempts must be 1 or more.", param="max_attempts")
-        if len(depends_on) > _MAX_DEPENDENCIES:
-            raise BadRequest(
-                f"A job may wait for {_MAX_DEPENDENCIES} others, not for {len(depends_on)}.",
-                param="depends_on",
-            )
+        _check(priority, delay_seconds, max_attempts, depends_on)
         job_id = f"{kind}-{secrets.token_hex(6)}"
         opens_at = ""
         fields = {
@@ -351,6 +341,23 @@ class JobQueue:
         if answer == 0:
             FENCED_WRITES.labels("job").inc()
             raise LeaseLost(f"{job.holder} lost job {job.job_id}; it must stop its work.")
+
+
+def _check(
+    priority: int, delay_seconds: float, max_attempts: int, depends_on: Sequence[str]
+) -> None:
+    """Raises BadRequest."""
+    if not -1000 <= priority <= 1000:
+        raise BadRequest("priority must be between -1000 and 1000.", param="priority")
+    if not math.isfinite(delay_seconds) or delay_seconds < 0:
+        raise BadRequest("delay_seconds must be 0 or more.", param="delay_seconds")
+    if max_attempts < 1:
+        raise BadRequest("max_attempts must be 1 or more.", param="max_attempts")
+    if len(depends_on) > _MAX_DEPENDENCIES:
+        raise BadRequest(
+            f"A job may wait for {_MAX_DEPENDENCIES} others, not for {len(depends_on)}.",
+            param="depends_on",
+        )
 
 
 def retry_pause_seconds(num_failures: int) -> float:
