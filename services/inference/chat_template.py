@@ -74,13 +74,9 @@ class ChatTemplate:
             raise BadRequest(f"The model's chat template cannot be read: {error}.") from error
 
     @classmethod
-    def of(cls, folder: Path, config: Mapping[str, Any]) -> ChatTemplate | None:
-        """From a model folder: of its own file, or of tokenizer_config.json (`config`), if any."""
-        source: object = config.get("chat_template")
-        if (folder / _FILE).is_file():
-            source = _text_of(folder / _FILE)
-        elif not source and (folder / _JSON_FILE).is_file():
-            source = _template_of(folder / _JSON_FILE)
+    def of(cls, folder: Path, config: Mapping[str, Any], given: str = "") -> ChatTemplate | None:
+        """The given one, else that of a model folder, whose tokenizer_config.json is `config`."""
+        source = given or _source(folder, config)
         if isinstance(source, list):  # several named ones
             named = [item for item in source if isinstance(item, dict)]
             source = next((i.get("template") for i in named if i.get("name") == "default"), None)
@@ -139,6 +135,15 @@ def _template_of(place: Path) -> object:
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"{place.name} is not JSON: {error}.") from error
     return found.get("chat_template") if isinstance(found, dict) else None
+
+
+def _source(folder: Path, config: Mapping[str, Any]) -> object:
+    if (folder / _FILE).is_file():
+        return _text_of(folder / _FILE)
+    source: object = config.get("chat_template")
+    if not source and (folder / _JSON_FILE).is_file():
+        return _template_of(folder / _JSON_FILE)
+    return source
 
 
 class _Breaker:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.cluster.errors import BadRequest, ContextLengthExceeded
-from services.cluster.fim import FimFamily, recognise
+from services.cluster.fim import FimFamily, family_named, recognise
 from services.inference.engines.chat import ChatOptions
 from services.inference.tokenization import Tokenizer, split_at, well_formed
 
@@ -32,8 +32,11 @@ class BuiltPrompt:
 class Prompts:
     """Builds prompts for one model. Errors are BadRequest with the field in `param`."""
 
-    def __init__(self, tokenizer: Tokenizer, context_tokens: int) -> None:
-        self.fim: FimFamily | None = recognise(tokenizer.special_tokens)
+    def __init__(
+        self, tokenizer: Tokenizer, context_tokens: int, fim_family: str | None = None
+    ) -> None:
+        """`fim_family`: "" for none, None for the one whose tokens the tokenizer has."""
+        self.fim = _family(tokenizer, fim_family)
         self._tokenizer = tokenizer
         self._context_tokens = context_tokens
         self._max_bytes = context_tokens * tokenizer.longest_token_bytes
@@ -128,6 +131,12 @@ class Prompts:
         if self.fim and self._tokenizer.special_tokens[self.fim.cursor_token] in token_ids:
             return self._fim_stops
         return ()
+
+
+def _family(tokenizer: Tokenizer, name: str | None) -> FimFamily | None:
+    own = tokenizer.special_tokens
+    family = recognise(own) if name is None else family_named(name)
+    return family if family and own.keys() >= set(family.tokens) else None
 
 
 def last_bytes(text: str, num_bytes: int) -> str:

@@ -59,9 +59,9 @@ class Tokenizer(ABC):
 
 
 class ModelTokenizer(Tokenizer):
-    """Reads tokenizer.json and the chat template of a model folder."""
+    """Reads tokenizer.json and the chat template of a model folder, unless another is given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, chat_template: str = "") -> None:
         """Raises Unavailable with a sentence when the files cannot be read."""
         self.file = folder / TOKENIZER_FILE
         try:
@@ -83,7 +83,7 @@ class ModelTokenizer(Tokenizer):
         }
         self.longest_token_bytes = longest_token_bytes(vocabulary)
         config = read_json(folder / "tokenizer_config.json")
-        self.chat_template = ChatTemplate.of(folder, config)
+        self.chat_template = ChatTemplate.of(folder, config, chat_template)
 
     def encode(self, text: str) -> list[int]:
         return _ids(self._reading, well_formed(text))

@@ -155,6 +155,15 @@ def test_a_model_without_the_tokens_has_no_cursor_prompts() -> None:
     assert prompts.from_text("a").stop_token_ids == ()
 
 
+def test_the_family_is_what_is_known_of_the_model() -> None:
+    assert Prompts(TOKENIZER, CONTEXT).fim is not None
+    own = Prompts(TOKENIZER, CONTEXT).fim
+    assert own is not None
+    assert Prompts(TOKENIZER, CONTEXT, own.family).fim == own
+    assert Prompts(TOKENIZER, CONTEXT, "").fim is None
+    assert Prompts(without_fim(), CONTEXT, own.family).fim is None
+
+
 def test_the_answer_gets_what_the_context_leaves(prompts: Prompts) -> None:
     assert prompts.max_tokens(40, None) == 60
     assert prompts.max_tokens(40, 10) == 10

@@ -166,3 +166,9 @@ def test_a_json_file_is_an_object_or_absent(tmp_path: Path) -> None:
         place.write_bytes(content)
         with pytest.raises(BadRequest, match=r"config\.json"):
             read_json(place)
+
+
+def test_a_given_chat_template_goes_before_the_models_own(folder: Path) -> None:
+    template = ModelTokenizer(folder, "{{ messages[0]['content'] }}!").chat_template
+    assert template is not None
+    assert template.render([{"role": "user", "content": "hi"}], None, [])[0] == "hi!"

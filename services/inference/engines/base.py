@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from services.cluster.errors import EngineUnavailable
+from services.cluster.errors import BadRequest, EngineUnavailable
 from services.inference.engines.adapter_table import AdapterTable
 from services.inference.engines.generation import (
     Delta,
@@ -43,6 +43,7 @@ class EngineConfig:
     in each further one of `pipeline_parallel` stages. `quantization` is "" or "fp8". The parsers
     are vLLM's, by its names; "" for none. `deployment` is the label of what is measured.
     `speculative_tokens` are guessed from the text so far (n-grams) and checked in one step.
+    `chat_template` and `fim_family` are there where the model's own files do not decide.
     """
 
     model: str
@@ -56,6 +57,9 @@ class EngineConfig:
     quantization: str = ""
     speculative_tokens: int = 0
     embeds: bool = False
+    takes_adapters: bool = True
+    chat_template: str = ""
+    fim_family: str | None = None
     tool_parser: str = ""
     reasoning_parser: str = ""
     deployment: str = ""
@@ -155,6 +159,8 @@ class Engine(ABC):
         Raises BadRequest when the folder holds no adapter that the model can take, Overloaded
         when `max_loaded_adapters` are loaded.
         """
+        if not self.config.takes_adapters:
+            raise BadRequest(f"vLLM serves no adapters on {self.config.model}.", param="adapter_id")
         started = time.monotonic()
         async with self.adapters.loading(adapter_id) as wanted:
             if not wanted:

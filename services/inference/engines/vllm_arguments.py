@@ -56,7 +56,7 @@ def engine_arguments(config: EngineConfig) -> dict[str, Any]:
     return arguments | {
         "enable_prefix_caching": True,
         "reasoning_parser": config.reasoning_parser,  # until where a form does not hold
-        "enable_lora": True,
+        "enable_lora": config.takes_adapters,
         "max_lora_rank": config.max_lora_rank,
         "max_loras": config.max_loras_in_batch,
         "max_cpu_loras": max(config.max_loaded_adapters, config.max_loras_in_batch),

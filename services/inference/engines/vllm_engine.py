@@ -107,7 +107,7 @@ class VllmEngine(Engine):
         loop = asyncio.get_running_loop()
         report("reading the tokenizer")
         self.tokenizer = await loop.run_in_executor(
-            self._thread, ModelTokenizer, self.config.model_folder
+            self._thread, ModelTokenizer, self.config.model_folder, self.config.chat_template
         )
         report("starting the engine and loading the weights")
         try:

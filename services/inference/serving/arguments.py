@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.cluster.errors import BadRequest, NotFound
-from services.cluster.records import DeploymentRecord
+from services.cluster.records import DeploymentRecord, ModelRecord
 from services.cluster.registry import ClusterView
 from services.inference.engines.base import EngineConfig
+from services.inference.models.architectures import Architectures
 from services.inference.settings import InferenceSettings
 
 _DEFAULT_RUNNING = {"cpu": 32, "cuda": 256}
@@ -78,6 +79,9 @@ def engine_config(
         quantization=deployment.quantization,
         speculative_tokens=deployment.speculative_tokens,
         embeds=bool(model and model.supports_embeddings and not model.supports_completion),
+        takes_adapters=model is None or takes_adapters(model),
+        chat_template=model.chat_template if model else "",
+        fim_family=model.fim_family if model else None,
         tool_parser=model.tool_parser if model else "",
         reasoning_parser=model.reasoning_parser if model else "",
         deployment=deployment.deployment_id,
@@ -90,3 +94,9 @@ def engine_config(
         max_loaded_adapters=settings.max_loaded_adapters,
         echo_token_seconds=settings.echo_token_seconds,
     )
+
+
+def takes_adapters(model: ModelRecord) -> bool:
+    """An engine that was told to take adapters does not start where its class has none."""
+    architecture = Architectures.load().find(model.architecture)
+    return architecture is None or architecture.has_lora

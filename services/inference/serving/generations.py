@@ -39,7 +39,7 @@ class Generations:
     """`max_open` bounds those that run or wait; more are refused at once."""
 
     def __init__(self, engine: Engine, max_open: int) -> None:
-        self.prompts = Prompts(engine.tokenizer, engine.context_tokens)
+        self.prompts = Prompts(engine.tokenizer, engine.context_tokens, engine.config.fim_family)
         self._engine = engine
         self._max_open = max_open
         self._open: set[str] = set()

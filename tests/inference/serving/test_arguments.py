@@ -84,3 +84,20 @@ def test_the_double_needs_a_word() -> None:
         engine_config(parse(COMMAND), settings(), view("echo"))
     allowed = settings(allow_echo=True)
     assert engine_config(parse(COMMAND), allowed, view("echo"))[1].model == "m"
+
+
+def test_what_was_said_of_a_model_goes_before_its_files() -> None:
+    told = view(chat_template="{{ messages }}", fim_family="qwen", tool_parser="hermes")
+    config = engine_config(parse(COMMAND), settings(), told)[1]
+    assert (config.chat_template, config.fim_family) == ("{{ messages }}", "qwen")
+    assert config.tool_parser == "hermes"
+    assert engine_config(parse(COMMAND), settings(allow_echo=True), view())[1].fim_family == ""
+
+
+@pytest.mark.parametrize(
+    ("architecture", "takes"),
+    [("Qwen2ForCausalLM", True), ("MambaForCausalLM", False), ("", True)],
+)
+def test_adapters_are_taken_where_vllm_serves_them(architecture: str, takes: bool) -> None:
+    known = view(architecture=architecture)
+    assert engine_config(parse(COMMAND), settings(), known)[1].takes_adapters is takes
