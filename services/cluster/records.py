@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -172,7 +173,8 @@ class ModelRecord(Record):
     """A model of the catalogue, as read from its files. `fim_family` is "" for none.
 
     `host_id` is the host that has the weights, "" for every host. `kv_values_per_token` is how many
-    numbers the key-value cache keeps of each token, 0 while unknown.
+    numbers the key-value cache keeps of each token, 0 while unknown. `commit` is the hub's, which
+    `revision` stood for. Of weights that Hearth keeps, `local_path` is relative to the data volume.
     """
 
     name: str
@@ -192,10 +194,15 @@ class ModelRecord(Record):
     supports_finetune: bool = False
     licence: str = ""
     host_id: str = ""
+    commit: str = ""
 
     @property
     def record_id(self) -> str:
         return self.name
+
+    def folder(self, data_dir: Path) -> Path:
+        """Of its files, on a host with this data volume."""
+        return data_dir / self.local_path  # an absolute path stays what it is
 
 
 class ProcessRecord(Record):

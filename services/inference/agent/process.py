@@ -36,6 +36,7 @@ from services.cluster.tasks import end
 from services.inference.agent.catalogue import Catalogue
 from services.inference.agent.deployments import Deployments
 from services.inference.agent.device_reports import DeviceReports
+from services.inference.agent.model_files import read_model
 from services.inference.agent.phase_writer import PhaseWriter
 from services.inference.agent.quarantines import Quarantines, clear_predecessor
 from services.inference.agent.restarts import CANNOT_WORK
@@ -43,6 +44,7 @@ from services.inference.agent.run_yields import RunYields
 from services.inference.agent.servicer import InferenceServicer
 from services.inference.agent.supervisor import Supervisor
 from services.inference.settings import InferenceSettings
+from services.inference.weights.model_weights import model_weights
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +80,13 @@ class Agent:
         cache = RegistryCache(registry)
         catalogue = Catalogue(registry, settings.host_id)
         deployments = Deployments(registry, cache, devices, settings)
+        holder = f"{SERVICE}/{settings.host_id}/{os.getpid()}"
+        weights = model_weights(store, registry, read_model, settings, holder)
         server = RpcServer(settings)
         server.add(
             "hearth.v1.Inference",
             inference_pb2_grpc.add_InferenceServicer_to_server,
-            InferenceServicer(registry, cache, devices, catalogue, deployments),
+            InferenceServicer(registry, cache, devices, catalogue, deployments, weights),
         )
         server.add(
             "hearth.v1.Artifacts",
@@ -108,6 +112,7 @@ class Agent:
                     settings,
                     self._environment,
                     catalogue.absences,
+                    weights.downloads,
                 )
                 await catalogue.register_starter()
                 if settings.starter and await deployments.ensure_first():
@@ -116,11 +121,14 @@ class Agent:
                     await supervisor.start()
                     await member.ready()
                     log.info("agent ready", extra={"address": member.record.address})
-                    await self._until_stopped(reports.run(), catalogue.await_starter())
+                    await self._until_stopped(
+                        reports.run(), catalogue.await_starter(), weights.run()
+                    )
                 finally:
                     await server.set_serving(False)
                     await supervisor.stop()
         finally:
+            await weights.close()
             await cache.close()
 
     async def _until_stopped(self, *work: Coroutine[None, None, None]) -> None:

@@ -27,6 +27,7 @@ REPLICA_ENDS = Counter(
 )
 _COULD_NOT_START = 127
 _OBSTACLE_PAUSE_SECONDS = 10.0
+_WAIT_SECONDS = 1.0  # for weights that are on their way
 
 
 @dataclass
@@ -100,14 +101,16 @@ class Replicas:
             extra={"replica_id": spec.replica_id, "replica_pid": replica.process.pid},
         )
 
-    def refuse(self, spec: ReplicaSpec, assignment: AssignmentRecord, reason: str) -> None:
+    def refuse(
+        self, spec: ReplicaSpec, assignment: AssignmentRecord, reason: str, *, waits: bool = False
+    ) -> None:
         """Keeps it from being started for some time; the reason is a sentence."""
-        retry_at = time.monotonic() + _OBSTACLE_PAUSE_SECONDS
+        retry_at = time.monotonic() + (_WAIT_SECONDS if waits else _OBSTACLE_PAUSE_SECONDS)
         before = self._replicas.get(spec.replica_id)
         self._replicas[spec.replica_id] = _Replica(
             spec,
             assignment,
-            ending=Ending(CANNOT_WORK, reason, 1, retry_at),
+            ending=Ending(CANNOT_WORK, reason, 1, retry_at, waits),
             started_at=before.started_at if before else time.time(),
         )
 

@@ -14,21 +14,29 @@ _NUM_ENDS_OF_A_FAILURE = 3
 
 @dataclass(frozen=True)
 class Ending:
-    """How a replica ended, how often in a row, and when it is due again (on the caller's clock)."""
+    """How a replica ended, how often in a row, and when it is due again (on the caller's clock).
+
+    One that `waits` never began: what it needs is on its way.
+    """
 
     status: int
     reason: str
     num_in_a_row: int
     retry_at: float
+    waits: bool = False
 
     @property
     def failed(self) -> bool:
         """Rather than being started again as if nothing had happened."""
+        if self.waits:
+            return False
         return self.status == CANNOT_WORK or self.num_in_a_row >= _NUM_ENDS_OF_A_FAILURE
 
     @property
     def detail(self) -> str:
         """Continues "Replica x is …" while it will start again, else a sentence."""
+        if self.waits:
+            return f"waiting for its weights. {self.reason}"
         if self.status == CANNOT_WORK:
             return self.reason
         if self.failed:

@@ -30,6 +30,7 @@ from services.inference.agent.reconcile import (
 from services.inference.agent.replicas import Replicas
 from services.inference.agent.run_yields import RunYields
 from services.inference.settings import InferenceSettings
+from services.inference.weights.downloads import Downloads
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Supervisor:
         settings: InferenceSettings,
         environment: Mapping[str, str],
         absences: Mapping[str, str],
+        downloads: Downloads,
     ) -> None:
         self._registry = registry
         self._cache = cache
@@ -61,6 +63,7 @@ class Supervisor:
         self._settings = settings
         self._environment = environment
         self._absences = absences
+        self._downloads = downloads
         self._due = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -175,8 +178,11 @@ class Supervisor:
     ) -> None:
         kinds = {device.device_id: device.kind for device in own.devices}
         kind = kinds[assignment.device_ids[0]]
-        if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings):
-            self._replicas.refuse(spec, assignment, problem)
+        needed = spec.model if spec.engine != "echo" else None
+        problem, waits = await self._downloads.hindrance(needed)
+        problem = problem or await asyncio.to_thread(obstacle, spec, kind, self._settings)
+        if problem:
+            self._replicas.refuse(spec, assignment, problem, waits=waits)
             return
         command = replica_command(spec, assignment, kind, self._settings)
         environment = replica_environment(self._environment, assignment, kind, self._settings)

@@ -62,7 +62,7 @@ def engine_config(
     kind = arguments.device_kind
     return deployment, EngineConfig(
         model=deployment.model,
-        model_folder=Path(model.local_path if model else ""),
+        model_folder=model.folder(settings.data_dir) if model else Path(),
         device_kind=kind,
         num_devices=len(arguments.device_ids),
         context_tokens=deployment.context_tokens,

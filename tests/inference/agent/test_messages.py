@@ -13,7 +13,9 @@ from services.inference.agent.messages import (
     deployments_message,
     devices_message,
     model_message,
+    progress_message,
 )
+from services.inference.weights.downloads import WeightsState, WeightsStatus
 from tests.inference.agent.specs import (
     MODEL,
     a_deployment,
@@ -77,8 +79,19 @@ def test_devices_come_with_their_holders() -> None:
     assert not device.HasField("temperature")
 
 
-def test_weights_are_present_or_absent() -> None:
-    assert model_message(MODEL, present=True).weights.state == pb.WEIGHTS_STATE_PRESENT
-    absent = model_message(MODEL, present=False).weights
-    assert (absent.state, absent.present_bytes) == (pb.WEIGHTS_STATE_ABSENT, 0)
-    assert model_message(MODEL, present=True).WhichOneof("origin") == "local_path"
+def test_weights_are_as_they_are_on_this_host() -> None:
+    here = model_message(MODEL, WeightsStatus(WeightsState.PRESENT, 7, 7))
+    assert (here.weights.state, here.weights.present_bytes) == (pb.WEIGHTS_STATE_PRESENT, 7)
+    assert here.WhichOneof("origin") == "local_path"
+    failed = WeightsStatus(WeightsState.FAILED, 3, 7, detail="No.")
+    weights = model_message(MODEL, failed).weights
+    assert (weights.state, weights.detail) == (pb.WEIGHTS_STATE_FAILED, "No.")
+
+
+def test_progress_has_a_speed_while_the_end_is_known() -> None:
+    status = WeightsStatus(WeightsState.DOWNLOADING, 30, 130, 50.0, "a.safetensors")
+    message = progress_message(MODEL, status)
+    assert (message.bytes_per_second, message.remaining_seconds) == (2.0, 50.0)
+    unknown = progress_message(MODEL, WeightsStatus(WeightsState.DOWNLOADING, 30, 130))
+    assert not unknown.HasField("remaining_seconds")
+    assert unknown.bytes_per_second == 0

@@ -25,6 +25,12 @@ def test_ending_once_is_no_failure_and_ending_again_and_again_is() -> None:
     assert ends(3)[-1].detail == "It ended 3 times in a row: why"
 
 
+def test_what_waits_for_its_weights_has_not_failed() -> None:
+    ending = Ending(CANNOT_WORK, "They come.", 1, 100.0, waits=True)
+    assert not ending.failed
+    assert ending.detail == "waiting for its weights. They come."
+
+
 def test_what_cannot_work_fails_at_once_and_waits_long() -> None:
     ending = after_end(None, CANNOT_WORK, "There is no model.", 1.0, 100.0)
     assert ending.failed

@@ -7,15 +7,17 @@ import pytest
 import pytest_asyncio
 
 from services.cluster.devices.assignments import Devices
-from services.cluster.errors import BadRequest, NotFound, Unimplemented
+from services.cluster.errors import BadRequest, Conflict, NotFound
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.cluster.registry import Registry
 from services.cluster.registry_cache import RegistryCache
 from services.cluster.store.connection import Store
 from services.inference.agent.catalogue import Catalogue
 from services.inference.agent.deployments import Deployments
+from services.inference.agent.model_files import read_model
 from services.inference.agent.servicer import InferenceServicer
 from services.inference.settings import InferenceSettings
+from services.inference.weights.model_weights import model_weights
 from tests.inference.agent.model_folders import write_model
 
 
@@ -24,13 +26,17 @@ async def servicer(store: Store, tmp_path: Path) -> AsyncIterator[InferenceServi
     registry, devices = Registry(store), Devices(store)
     cache = RegistryCache(registry)
     await cache.start()
+    settings = InferenceSettings(data_dir=tmp_path, host_id="here", hub_url="")
+    weights = model_weights(store, registry, read_model, settings, "agent")
     yield InferenceServicer(
         registry,
         cache,
         devices,
         Catalogue(registry, "here", tmp_path / "starter"),
         Deployments(registry, cache, devices, InferenceSettings()),
+        weights,
     )
+    await weights.close()
     await cache.close()
 
 
@@ -62,7 +68,8 @@ async def test_models_are_added_listed_in_pages_and_removed(
 @pytest.mark.parametrize(
     ("request_", "error", "word"),
     [
-        (pb.AddModelRequest(hub_id="Qwen/x"), Unimplemented, "local_path"),
+        (pb.AddModelRequest(hub_id="Qwen/x"), Conflict, "HEARTH_HUB_URL is empty"),
+        (pb.AddModelRequest(hub_id="a:b"), BadRequest, "no model name"),
         (pb.AddModelRequest(name="x"), BadRequest, "local_path"),
         (pb.AddModelRequest(local_path="/no/where"), BadRequest, "no folder"),
     ],
