@@ -14,7 +14,11 @@ from services.cluster.datasets import Datasets
 from services.cluster.errors import HearthError, NotFound
 from services.cluster.jobs.queue import JobQueue
 from services.cluster.pb.v1 import datascan_pb2 as scan_pb
-from services.cluster.pb.v1 import datascan_pb2_grpc, finetune_pb2_grpc
+from services.cluster.pb.v1 import (
+    datascan_pb2_grpc,
+    finetune_pb2_grpc,
+    inference_pb2_grpc,
+)
 from services.cluster.pb.v1 import finetune_pb2 as run_pb
 from services.cluster.projects import Projects
 from services.cluster.records import ProcessRecord
@@ -36,6 +40,7 @@ from tests.gateway.conftest import Gateway
 
 _REGISTER: dict[str, tuple[str, Any]] = {
     "datascan": ("hearth.v1.Datascan", datascan_pb2_grpc.add_DatascanServicer_to_server),
+    "inference": ("hearth.v1.Inference", inference_pb2_grpc.add_InferenceServicer_to_server),
     "finetune": ("hearth.v1.Finetune", finetune_pb2_grpc.add_FinetuneServicer_to_server),
 }
 
