@@ -67,6 +67,10 @@ class Downloads:
         self._reserve_bytes = reserve_bytes
         self._starting = asyncio.Lock()
 
+    def none_starts(self) -> asyncio.Lock:
+        """Held: what was found unused is not fetched meanwhile."""
+        return self._starting
+
     async def start(self, model: ModelRecord) -> JobRecord:
         """The download, also one that is open already. Raises OutOfDisk and Conflict."""
         if model.origin != "hub":

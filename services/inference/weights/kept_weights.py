@@ -45,8 +45,9 @@ class KeptWeights:
             raise Conflict(f"The weights of {name} stay: {model.local_path} {where}.")
         if model.host_id not in ("", self._host_id):
             raise Conflict(f"The weights of {name} are on host {model.host_id}; ask its agent.")
-        await self._users.check_unused(model, "lose its weights")
-        return await self._forget(model)
+        async with self._downloads.none_starts():
+            await self._users.check_unused(model, "lose its weights")
+            return await self._forget(model)
 
     async def removable(self, name: str) -> ModelRecord:
         """Raises ModelNotFound, and Conflict: it must have neither users nor a download."""

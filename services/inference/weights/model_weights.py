@@ -67,7 +67,9 @@ def model_weights(
         HubModels(registry, hub, outlines, users, data_dir),
         KeptWeights(registry, downloads, users, data_dir, host_id),
         downloads,
-        Uploads(registry, users, read_model, data_dir, host_id, settings.max_weights_bytes),
+        Uploads(
+            registry, downloads, users, read_model, data_dir, host_id, settings.max_weights_bytes
+        ),
         download_worker(queue, hub, data_dir, holder, patience=patience),
         Sweeper(queue, JobKind.DOWNLOAD),
     )

@@ -15,7 +15,13 @@ import httpx2
 
 from services.cluster import durable_files
 from services.cluster.artifacts.disk_space import telling_full_disk
-from services.cluster.errors import Conflict, HearthError, Overloaded, Unavailable
+from services.cluster.errors import (
+    Conflict,
+    HearthError,
+    OutOfDisk,
+    Overloaded,
+    Unavailable,
+)
 from services.cluster.store.backoff import Backoff
 from services.inference.weights.hub import REPEATABLE, Hub, HubFile, HubModel
 
@@ -156,9 +162,15 @@ class Transfer:
         )
 
     def _write(self, opened: BinaryIO, data: bytes) -> None:
-        with telling_full_disk(self._part):
-            opened.write(data)
-            opened.flush()  # what has come is not asked for again after a kill
+        try:
+            with telling_full_disk(self._part):
+                opened.write(data)
+                opened.flush()  # what has come is not asked for again after a kill
+        except OutOfDisk as error:
+            raise OutOfDisk(
+                f"The volume of {self._part.parent} is full; what has come of {self._model.hub_id}"
+                " is kept. Make room there, then start the download again."
+            ) from error
         self._hash.update(data)
 
     def _drop(self) -> None:

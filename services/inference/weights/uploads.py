@@ -15,6 +15,7 @@ from services.cluster.errors import BadRequest, Conflict, DeadlineExceeded, Payl
 from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.inference.weights.archive import unpack
+from services.inference.weights.downloads import Downloads
 from services.inference.weights.outline import ReadModel
 from services.inference.weights.places import WeightsPlace, forget, forget_others, upload_folder
 from services.inference.weights.users import ModelUsers
@@ -32,6 +33,7 @@ class Uploads:
     def __init__(
         self,
         registry: Registry,
+        downloads: Downloads,
         users: ModelUsers,
         read_model: ReadModel,
         data_dir: Path,
@@ -39,6 +41,7 @@ class Uploads:
         max_bytes: int,
     ) -> None:
         self._registry = registry
+        self._downloads = downloads
         self._users = users
         self._read_model = read_model
         self._data_dir = data_dir
@@ -57,16 +60,22 @@ class Uploads:
             files = await self._unpack(archive, unpacked)
             archive.unlink()
             record = await asyncio.to_thread(self._read, name, unpacked)
-            await self._check_free(name)  # it took a while
-            place = WeightsPlace(self._data_dir, name, _commit(files))
-            await asyncio.to_thread(place.publish, files, unpacked)
+            return await self._publish(record, files, unpacked)
         finally:
             await asyncio.to_thread(forget, folder)
-        record = record.model_copy(
-            update={"local_path": place.relative, "commit": place.commit, "origin": "upload"}
-        )
-        await self._registry.put_model(record)
-        await asyncio.to_thread(forget_others, place)
+
+    async def _publish(
+        self, record: ModelRecord, files: Sequence[ManifestFile], unpacked: Path
+    ) -> ModelRecord:
+        place = WeightsPlace(self._data_dir, record.name, _commit(files))
+        async with self._downloads.none_starts():
+            await self._check_free(record.name)  # it took a while to come here
+            await asyncio.to_thread(place.publish, files, unpacked)
+            record = record.model_copy(
+                update={"local_path": place.relative, "commit": place.commit, "origin": "upload"}
+            )
+            await self._registry.put_model(record)
+            await asyncio.to_thread(forget_others, place)
         return record
 
     async def _check_free(self, name: str) -> None:

@@ -72,7 +72,7 @@ def left(idle: Host) -> list[str]:
         zipped,
         tarred,
         lambda folder: tarred(folder, "w:gz"),
-        lambda folder: tarred(folder, "w:xz", "."),
+        lambda folder: tarred(folder, "w:bz2", "."),
     ],
 )
 async def test_a_packed_folder_becomes_a_model(
