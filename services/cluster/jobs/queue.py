@@ -75,17 +75,7 @@ class JobQueue:
         It begins when every job of `depends_on` has succeeded, and fails when one of them has not;
         it runs only inside `window`. A lower `priority` goes first. Raises BadRequest.
         """
-        if not -1000 <= priority <= 1000:
-            raise BadRequest("priority must be between -1000 and 1000.", param="priority")
-        if not math.isfinite(delay_seconds) or delay_seconds < 0:
-            raise BadRequest("delay_seconds must be 0 or more.", param="delay_seconds")
-        if max_attempts < 1:
-            raise BadRequest("max_attempts must be 1 or more.", param="max_attempts")
-        if len(depends_on) > _MAX_DEPENDENCIES:
-            raise BadRequest(
-                f"A job may wait for {_MAX_DEPENDENCIES} others, not for {len(depends_on)}.",
-                param="depends_on",
-            )
+        _check_wish(priority, delay_seconds, max_attempts, len(depends_on))
         job_id = f"{kind}-{secrets.token_hex(6)}"
         opens_at = ""
         fields = {
@@ -356,6 +346,21 @@ class JobQueue:
 def retry_pause_seconds(num_failures: int) -> float:
     """Before an attempt that follows so many failures and one more."""
     return float(min(_FIRST_PAUSE_SECONDS * 2 ** min(num_failures, 30), _LONGEST_PAUSE_SECONDS))
+
+
+def _check_wish(priority: int, delay_seconds: float, max_attempts: int, num_awaited: int) -> None:
+    """Raises BadRequest."""
+    if not -1000 <= priority <= 1000:
+        raise BadRequest("priority must be between -1000 and 1000.", param="priority")
+    if not math.isfinite(delay_seconds) or delay_seconds < 0:
+        raise BadRequest("delay_seconds must be 0 or more.", param="delay_seconds")
+    if max_attempts < 1:
+        raise BadRequest("max_attempts must be 1 or more.", param="max_attempts")
+    if num_awaited > _MAX_DEPENDENCIES:
+        raise BadRequest(
+            f"A job may wait for {_MAX_DEPENDENCIES} others, not for {num_awaited}.",
+            param="depends_on",
+        )
 
 
 def _last_event(job: JobRecord) -> JobEvent:
