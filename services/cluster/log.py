@@ -59,5 +59,5 @@ def configure(service: str, settings: ClusterSettings) -> None:
         handler.setFormatter(formatter)
     logging.basicConfig(level=settings.log_level, handlers=handlers, force=True)
     logging.captureWarnings(True)
-    for chatty in ("httpx", "httpcore", "asyncio", "grpc._cython.cygrpc"):
+    for chatty in ("httpx", "httpx2", "httpcore", "asyncio", "grpc._cython.cygrpc"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.root.level))

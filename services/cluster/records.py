@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -203,7 +204,9 @@ class ModelRecord(Record):
     numbers the key-value cache keeps of each token. Counts of its shape are 0 while unknown.
     `num_active_parameters` are those that each token goes through, where experts take turns, else
     0. `chat_template` is there where somebody gave another than the model's own. `gated`: the hub
-    wants a token for it. The parsers are vLLM's, by its names, "" for none.
+    wants a token for it. The parsers are vLLM's, by its names, "" for none. `commit` is the hub's,
+    which `revision` stood for. Of weights that Hearth keeps, `local_path` is relative to the data
+    volume.
     """
 
     name: str
@@ -211,6 +214,7 @@ class ModelRecord(Record):
     local_path: str = ""
     hub_id: str = ""
     revision: str = ""
+    commit: str = ""
     gated: bool = False
     architecture: str = ""
     num_parameters: int = 0
@@ -241,6 +245,10 @@ class ModelRecord(Record):
     @property
     def record_id(self) -> str:
         return self.name
+
+    def folder(self, data_dir: Path) -> Path:
+        """Of its files, on a host with this data volume."""
+        return data_dir / self.local_path  # an absolute path stays what it is
 
 
 class ProcessRecord(Record):

@@ -14,12 +14,15 @@ from services.cluster.registry import Registry
 
 
 class Bases:
-    def __init__(self, registry: Registry, host_id: str) -> None:
+    """`data_dir` is where weights are that Hearth keeps."""
+
+    def __init__(self, registry: Registry, host_id: str, data_dir: Path) -> None:
         self._registry = registry
+        self._data_dir = data_dir
         self._host_id = host_id
 
     async def get(self, name: str) -> ModelRecord:
-        """An empty name means the only one there is.
+        """An empty name means the only one there is. Its `local_path` is absolute.
 
         Raises ModelNotFound, or BadRequest for one that cannot be trained here.
         """
@@ -47,17 +50,18 @@ class Bases:
                 f" host {self._host_id}.",
                 param="model",
             )
-        if not model.local_path or not Path(model.local_path).is_dir():
+        folder = model.folder(self._data_dir)
+        if not model.local_path or not folder.is_dir():
             raise Conflict(
                 f"The weights of {model.name} are not on host {self._host_id} yet.", param="model"
             )
-        return model
+        return model.model_copy(update={"local_path": str(folder)})
 
 
 async def revision_of(model: ModelRecord) -> str:
     """The hub's, or for a local folder one SHA-256 over its weights."""
-    if model.revision:
-        return model.revision
+    if model.commit or model.revision:
+        return model.commit or model.revision
     return await asyncio.to_thread(_revision_of_folder, Path(model.local_path))
 
 

@@ -69,7 +69,7 @@ class FinetuneProcess:
         registry, devices, runs = Registry(store), Devices(store), Runs(store)
         queue = JobQueue(store, settings.run_lease_seconds)
         artifacts, files = ArtifactStore(settings.data_dir), RunFiles(settings.data_dir)
-        bases, datasets = Bases(registry, settings.host_id), Datasets(artifacts)
+        bases, datasets = Bases(registry, settings.host_id, settings.data_dir), Datasets(artifacts)
         checkpoints = Checkpoints(artifacts)
         publishing = Publishing(artifacts, checkpoints, registry, runs)
         evaluator = Evaluator(registry, settings)

@@ -44,6 +44,7 @@ from services.gateway.routes import (
     sources,
     tokens,
     verdicts,
+    weights,
 )
 from services.gateway.settings import GatewaySettings
 from services.gateway.state import GatewayState, state_of
@@ -61,6 +62,7 @@ _ROUTERS = (
     cluster.router,
     deployments.router,
     replicas.router,
+    weights.router,
     adapters.router,
     projects.router,
     sources.router,
@@ -99,6 +101,8 @@ def create_app(state: GatewayState | None = None) -> FastAPI:
             return settings.max_adapter_bytes
         if re.fullmatch(sources.UPLOAD_PATH, path):
             return settings.max_upload_bytes
+        if re.fullmatch(weights.UPLOAD_PATH, path):
+            return settings.max_weights_bytes
         return settings.max_body_bytes
 
     app.add_middleware(

@@ -29,6 +29,9 @@ class GatewaySettings(ClusterSettings):
     )
     max_adapter_bytes: int = Field(2048 * MIB, ge=1024, description="Longest upload of an adapter.")
     max_upload_bytes: int = Field(4096 * MIB, ge=1024, description="Longest upload of a source.")
+    max_weights_bytes: int = Field(
+        1024**2 * MIB, ge=1024, description="Longest upload of the weights of a model."
+    )
     body_seconds: float = Field(
         60, gt=0, description="Longest silence within the body of a request."
     )

@@ -146,12 +146,13 @@ class DeviceView(View):
 
 
 class ModelView(View):
-    """`origin`: starter, catalogue (known and not added yet), local or hub."""
+    """`origin`: starter, catalogue (known and not added yet), local, hub or upload."""
 
     name: str
     origin: str
     hub_id: str
     revision: str
+    commit: str
     gated: bool
     architecture: str
     num_parameters: int

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pathlib import Path
 
+from pydantic import Field, SecretStr, field_validator
+
+from services.cluster.devices.records import GIB
 from services.cluster.settings import ClusterSettings
 
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM's kernels take
@@ -36,6 +39,23 @@ class InferenceSettings(ClusterSettings):
     retire_seconds: float = Field(
         300, ge=0, description="The same of a replica that a newer one has already replaced."
     )
+    hub_url: str = Field(
+        "https://huggingface.co",
+        description="Hub that models are downloaded from, when an administrator asks for one;"
+        " empty: none. HTTP_PROXY, HTTPS_PROXY and NO_PROXY say how it is reached.",
+    )
+    hub_token: SecretStr = Field(
+        SecretStr(""), description="Token that is shown to the hub, for gated and private models."
+    )
+    ca_bundle: Path | None = Field(
+        None, description="File of certificates (PEM) that TLS connections to the hub are held to."
+    )
+    download_lease_seconds: float = Field(
+        30, gt=0, description="After so long without a word of its agent, a download begins again."
+    )
+    max_weights_bytes: int = Field(
+        1024 * GIB, ge=1024, description="Longest upload of weights, and what it may unpack to."
+    )
     echo_token_seconds: float = Field(
         0, ge=0, description="Time that the echo engine takes for each token."
     )
@@ -45,4 +65,20 @@ class InferenceSettings(ClusterSettings):
     def _rank_of_the_kernels(cls, value: int) -> int:
         if value not in _LORA_RANKS:
             raise ValueError(f"must be one of {', '.join(map(str, _LORA_RANKS))}")
+        return value
+
+    @field_validator("hub_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with https:// or http://, or be empty")
+        return value.rstrip("/")
+
+    @field_validator("ca_bundle", mode="before")
+    @classmethod
+    def _certificates(cls, value: object) -> object:
+        if not value:
+            return None
+        if not Path(str(value)).is_file():
+            raise ValueError(f"there is no file {value}")
         return value

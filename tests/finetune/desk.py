@@ -75,7 +75,7 @@ async def make_desk(store: Store, model_folder: Path, folder: Path) -> Desk:
     await publish_device(devices, 4 * GIB)
     checkpoints, runs, queue = Checkpoints(artifacts), Runs(store), JobQueue(store)
     planner = Planner(
-        Bases(registry, "here"),
+        Bases(registry, "here", folder),
         Datasets(artifacts),
         DatasetRecords(store),
         Projects(store),

@@ -19,6 +19,7 @@ from services.inference.agent.deployments import Deployments
 from services.inference.agent.replica_logs import ReplicaLogs
 from services.inference.agent.servicer import InferenceServicer
 from services.inference.settings import InferenceSettings
+from services.inference.weights.model_weights import model_weights
 from tests.gateway.conftest import Gateway
 from tests.gateway.services import behind
 
@@ -48,6 +49,8 @@ async def administered(gateway: Gateway, store: Store, tmp_path: Path) -> AsyncI
         for n in range(4)
     ]
     await devices.publish("here", gpus)
+    volume = InferenceSettings(data_dir=tmp_path, host_id="here", hub_url="")
+    weights = model_weights(store, state.registry, volume, "agent")
     servicer = InferenceServicer(
         state.registry,
         state.cache,
@@ -55,9 +58,11 @@ async def administered(gateway: Gateway, store: Store, tmp_path: Path) -> AsyncI
         Catalogue(state.registry, "here"),
         Deployments(state.registry, state.cache, devices, InferenceSettings()),
         ReplicaLogs(tmp_path / "logs", "here"),
+        weights,
     )
     async with behind(gateway, "inference", servicer):
         yield gateway
+    await weights.close()
 
 
 async def test_a_deployment_is_made_changed_and_deleted(administered: Gateway) -> None:

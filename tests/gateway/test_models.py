@@ -8,6 +8,7 @@ from services.cluster.pb.v1 import inference_pb2_grpc as rpc
 from services.cluster.records import ModelRecord
 from services.inference.agent.messages import model_message
 from services.inference.models.catalogue import load_catalogue
+from services.inference.weights.downloads import WeightsState, WeightsStatus
 from tests.gateway.conftest import Gateway
 from tests.gateway.services import behind
 
@@ -40,7 +41,9 @@ class TwoPages(rpc.InferenceServicer):
 
 async def test_models_that_may_be_deployed(gateway: Gateway) -> None:
     known = load_catalogue()["qwen3-coder/30b-a3b-instruct"]
-    models = [model_message(MINE, present=True), model_message(known, present=False)]
+    here = WeightsStatus(WeightsState.PRESENT, 7, 7)
+    absent = WeightsStatus(WeightsState.ABSENT, 0, known.weights_bytes)
+    models = [model_message(MINE, here), model_message(known, absent)]
     agent = TwoPages(models)  # type: ignore[abstract]
     async with behind(gateway, "inference", agent), gateway.client(Scope.ADMIN) as client:
         mine, listed = (await client.get("/api/v1/models")).json()

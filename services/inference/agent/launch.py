@@ -6,7 +6,6 @@ import math
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from services.cluster.devices.labels import label
 from services.cluster.devices.records import GIB, AssignmentRecord
@@ -41,10 +40,11 @@ def obstacle(
         return "" if settings.allow_echo else "The echo engine needs HEARTH_ALLOW_ECHO=1."
     if spec.model is None:
         return f"There is no model {spec.model_name} in the catalogue."
-    if not is_model_folder(Path(spec.model.local_path)):
+    folder = spec.model.folder(settings.data_dir)
+    if not is_model_folder(folder):
         return (
             f"The weights of {spec.model_name} are not on host {settings.host_id}:"
-            f" {spec.model.local_path} is no model folder there."
+            f" {folder} is no model folder there."
         )
     usable = usable_bytes(kind, spec.device_bytes, total_bytes)
     return shortage(plan_for(spec, kind, settings), usable)

@@ -19,6 +19,7 @@ from services.cluster.records import (
 from services.cluster.registry import ClusterView
 from services.inference.agent.deployment_plan import DeploymentPlan
 from services.inference.models.overrides import ModelOverrides
+from services.inference.weights.downloads import WeightsState, WeightsStatus
 
 _PHASES = {
     DeploymentPhase.PENDING: pb.DEPLOYMENT_PHASE_PENDING,
@@ -31,6 +32,12 @@ _POLICIES = {
     AdapterPolicy.OFF: pb.ADAPTER_POLICY_OFF,
     AdapterPolicy.LATEST_BEST: pb.ADAPTER_POLICY_LATEST_BEST,
     AdapterPolicy.NAMED: pb.ADAPTER_POLICY_NAMED,
+}
+_WEIGHTS_STATES = {
+    WeightsState.ABSENT: pb.WEIGHTS_STATE_ABSENT,
+    WeightsState.DOWNLOADING: pb.WEIGHTS_STATE_DOWNLOADING,
+    WeightsState.PRESENT: pb.WEIGHTS_STATE_PRESENT,
+    WeightsState.FAILED: pb.WEIGHTS_STATE_FAILED,
 }
 _POLICIES_BY_NUMBER = {
     pb.ADAPTER_POLICY_UNSPECIFIED: AdapterPolicy.LATEST_BEST,
@@ -154,8 +161,30 @@ def plan_message(plan: DeploymentPlan) -> pb.DeploymentPlan:
     )
 
 
-def model_message(record: ModelRecord, *, present: bool) -> pb.Model:
-    """`present`: whether the weights are on this host."""
+def weights_message(record: ModelRecord, status: WeightsStatus) -> pb.Weights:
+    return pb.Weights(
+        model=record.name,
+        state=_WEIGHTS_STATES[status.state],
+        present_bytes=status.present_bytes,
+        total_bytes=status.total_bytes,
+        detail=status.detail,
+    )
+
+
+def progress_message(record: ModelRecord, status: WeightsStatus) -> pb.WeightsProgress:
+    return pb.WeightsProgress(
+        model=record.name,
+        present_bytes=status.present_bytes,
+        total_bytes=status.total_bytes,
+        remaining_seconds=status.remaining_seconds,
+        file=status.file,
+        bytes_per_second=status.bytes_per_second,
+        detail=status.detail,
+    )
+
+
+def model_message(record: ModelRecord, status: WeightsStatus) -> pb.Model:
+    """`status` is of the weights on this host."""
     message = pb.Model(
         schema_version=record.schema_version,
         name=record.name,
@@ -176,12 +205,8 @@ def model_message(record: ModelRecord, *, present: bool) -> pb.Model:
             images=record.supports_images,
         ),
         licence=record.licence,
-        weights=pb.Weights(
-            model=record.name,
-            state=pb.WEIGHTS_STATE_PRESENT if present else pb.WEIGHTS_STATE_ABSENT,
-            present_bytes=record.weights_bytes if present else 0,
-            total_bytes=record.weights_bytes,
-        ),
+        weights=weights_message(record, status),
+        commit=record.commit,
         kind=record.origin,
         gated=record.gated,
         num_active_parameters=record.num_active_parameters,

@@ -75,6 +75,8 @@ def _sentence(replica_id: str, replica: ReplicaRecord | None, wait: str) -> str:
         return wait or f"Replica {replica_id} is being started."
     if replica.phase is ReplicaPhase.FAILED:
         return _ended(f"Replica {replica_id} failed: {replica.detail or 'it gave no reason'}")
+    if replica.phase is ReplicaPhase.DOWNLOADING and replica.detail:
+        return _ended(replica.detail)
     return _ended(f"Replica {replica_id} is {replica.detail or replica.phase.value}")
 
 

@@ -46,6 +46,7 @@ from services.inference.agent.servicer import InferenceServicer
 from services.inference.agent.supervisor import Supervisor
 from services.inference.models.catalogue import load_catalogue
 from services.inference.settings import InferenceSettings
+from services.inference.weights.model_weights import model_weights
 
 log = logging.getLogger(__name__)
 
@@ -81,29 +82,17 @@ class Agent:
     async def _serve(self, store: Store) -> None:
         settings = self._settings
         registry, devices = Registry(store), Devices(store)
-        rooms = Rooms(store)
         seen = fingerprints(settings)
         reports = DeviceReports(devices, registry, settings.host_id, seen, Quarantines(devices))
         cache = RegistryCache(registry)
         catalogue = Catalogue(registry, settings.host_id, known=self._known)
         deployments = Deployments(registry, cache, devices, settings, self._known)
-        server = RpcServer(settings)
-        server.add(
-            "hearth.v1.Inference",
-            inference_pb2_grpc.add_InferenceServicer_to_server,
-            InferenceServicer(
-                registry,
-                cache,
-                devices,
-                catalogue,
-                deployments,
-                ReplicaLogs(settings.data_dir / "logs", settings.host_id),
-            ),
-        )
-        server.add(
-            "hearth.v1.Artifacts",
-            artifacts_pb2_grpc.add_ArtifactsServicer_to_server,
-            ArtifactsServicer(ArtifactStore(settings.data_dir)),
+        holder = f"{SERVICE}/{settings.host_id}/{os.getpid()}"
+        weights = model_weights(store, registry, settings, holder)
+        logs = ReplicaLogs(settings.data_dir / "logs", settings.host_id)
+        server = rpc_server(
+            settings,
+            InferenceServicer(registry, cache, devices, catalogue, deployments, logs, weights),
         )
         await forget_predecessor(registry, settings.host_id)
         await clear_predecessor(devices, settings.host_id, seen)
@@ -118,12 +107,13 @@ class Agent:
                     registry,
                     cache,
                     devices,
-                    rooms,
+                    Rooms(store),
                     RunYields(devices, JobQueue(store)),
                     phases,
                     settings,
                     self._environment,
                     catalogue.absences,
+                    weights.downloads,
                 )
                 await catalogue.register_starter()
                 if settings.starter and await deployments.ensure_first():
@@ -132,11 +122,14 @@ class Agent:
                     await supervisor.start()
                     await member.ready()
                     log.info("agent ready", extra={"address": member.record.address})
-                    await self._until_stopped(reports.run(), catalogue.await_starter())
+                    await self._until_stopped(
+                        reports.run(), catalogue.await_starter(), weights.run()
+                    )
                 finally:
                     await server.set_serving(False)
                     await supervisor.stop()
         finally:
+            await weights.close()
             await cache.close()
 
     async def _until_stopped(self, *work: Coroutine[None, None, None]) -> None:
@@ -145,6 +138,17 @@ class Agent:
             await self._stop.wait()
             for task in running:
                 await end(task)
+
+
+def rpc_server(settings: InferenceSettings, inference: InferenceServicer) -> RpcServer:
+    server = RpcServer(settings)
+    server.add("hearth.v1.Inference", inference_pb2_grpc.add_InferenceServicer_to_server, inference)
+    server.add(
+        "hearth.v1.Artifacts",
+        artifacts_pb2_grpc.add_ArtifactsServicer_to_server,
+        ArtifactsServicer(ArtifactStore(settings.data_dir)),
+    )
+    return server
 
 
 def replica_targets(cache: RegistryCache) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _COULD_NOT_START = 127
 _OBSTACLE_PAUSE_SECONDS = 10.0
+_DOWNLOADING_PAUSE_SECONDS = 1.0
 _STARTED = (ReplicaPhase.READY, ReplicaPhase.DRAINING)
 _LONGEST_START_SECONDS = 900.0  # that others on its devices wait for it
 
@@ -121,12 +122,13 @@ class Replicas:
 
         With `phase` DOWNLOADING nothing is wrong: its weights are on their way.
         """
-        retry_at = time.monotonic() + _OBSTACLE_PAUSE_SECONDS
+        on_their_way = phase is ReplicaPhase.DOWNLOADING
+        pause = _DOWNLOADING_PAUSE_SECONDS if on_their_way else _OBSTACLE_PAUSE_SECONDS
         before = self._replicas.get(spec.replica_id)
         self._replicas[spec.replica_id] = _Replica(
             spec,
             assignment,
-            ending=Ending(CANNOT_WORK, reason, 1, retry_at),
+            ending=Ending(CANNOT_WORK, reason, 1, time.monotonic() + pause),
             refused=phase,
             started_at=before.started_at if before else time.time(),
         )

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from services.cluster.devices.assignments import Devices
-from services.cluster.errors import BadRequest, Unimplemented
+from services.cluster.errors import BadRequest
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.cluster.pb.v1 import inference_pb2_grpc as rpc
 from services.cluster.records import DeploymentRecord, ModelRecord
@@ -24,18 +24,17 @@ from services.inference.agent.messages import (
     model_message,
     model_overrides,
     plan_message,
+    progress_message,
+    weights_message,
 )
 from services.inference.agent.replica_logs import ReplicaLogs
+from services.inference.models.names import check_model_name
 from services.inference.models.weight_files import is_model_folder
+from services.inference.weights.downloads import WeightsState, WeightsStatus
+from services.inference.weights.model_weights import ModelWeights
 
 _PAGE_SIZE = 100
 _MAX_PAGE_SIZE = 1000
-
-
-_NO_HUB = (
-    "This version moves no weights: put the model's folder on the agent's host and name it by"
-    " local_path."
-)
 
 
 class InferenceServicer(rpc.InferenceServicer):
@@ -47,6 +46,7 @@ class InferenceServicer(rpc.InferenceServicer):
         catalogue: Catalogue,
         deployments: Deployments,
         logs: ReplicaLogs,
+        weights: ModelWeights,
     ) -> None:
         self._logs = logs
         self._registry = registry
@@ -54,6 +54,7 @@ class InferenceServicer(rpc.InferenceServicer):
         self._devices = devices
         self._catalogue = catalogue
         self._deployments = deployments
+        self._weights = weights
 
     async def ListModels(
         self, request: pb.ListModelsRequest, context: object
@@ -61,41 +62,65 @@ class InferenceServicer(rpc.InferenceServicer):
         models = await self._catalogue.models()
         start, end = _page(request.page_size, request.page_token)
         return pb.ListModelsResponse(
-            models=[await _model(record) for record in models[start:end]],
+            models=[await self._model(record) for record in models[start:end]],
             next_page_token=str(end) if end < len(models) else "",
         )
 
     async def AddModel(self, request: pb.AddModelRequest, context: object) -> pb.Model:
         origin = request.WhichOneof("origin")
-        if origin == "hub_id":
-            raise Unimplemented(_NO_HUB)
         if origin is None:
             raise BadRequest(
-                "Name the model's folder on the agent's host by local_path.", param="local_path"
+                "Name the model by hub_id, or its folder on the agent's host by local_path.",
+                param="hub_id",
             )
         overrides = model_overrides(request.overrides)
-        return await _model(await self._catalogue.add(request.name, request.local_path, overrides))
+        if origin == "local_path":
+            added = await self._catalogue.add(request.name, request.local_path, overrides)
+        else:
+            name = request.name or request.hub_id
+            check_model_name(name, "name" if request.name else "hub_id")
+            added = await self._weights.hub_models.add(
+                name, request.hub_id, request.revision, overrides
+            )
+        return await self._model(added)
 
     async def RemoveModel(
         self, request: pb.RemoveModelRequest, context: object
     ) -> pb.RemoveModelResponse:
+        model = await self._weights.kept.removable(request.name)
         await self._catalogue.remove(request.name)
+        await self._weights.kept.forget_removed(model)
         return pb.RemoveModelResponse()
 
-    def DownloadWeights(
+    async def DownloadWeights(
         self, request: pb.DownloadWeightsRequest, context: object
     ) -> AsyncIterator[pb.WeightsProgress]:
-        raise Unimplemented(_NO_HUB)
+        model = await self._weights.kept.model(request.model)
+        async with aclosing(self._weights.downloads.watch(model)) as statuses:
+            async for status in statuses:
+                yield progress_message(model, status)
+
+    async def CancelDownload(
+        self, request: pb.CancelDownloadRequest, context: object
+    ) -> pb.CancelDownloadResponse:
+        await self._weights.downloads.cancel(await self._weights.kept.model(request.model))
+        return pb.CancelDownloadResponse()
 
     async def UploadWeights(
         self, requests: AsyncIterator[pb.UploadWeightsRequest], context: object
     ) -> pb.Weights:
-        raise Unimplemented(_NO_HUB)
+        first = await anext(aiter(requests), None)
+        if first is None or first.WhichOneof("part") != "model":
+            raise BadRequest("The first message names the model.", param="model")
+        check_model_name(first.model, "model")
+        record = await self._weights.uploads.take(first.model, _chunks(requests))
+        return weights_message(record, await self._status(record))
 
     async def DeleteWeights(
         self, request: pb.DeleteWeightsRequest, context: object
     ) -> pb.DeleteWeightsResponse:
-        raise Unimplemented(_NO_HUB)
+        freed = await self._weights.kept.delete(request.model)
+        return pb.DeleteWeightsResponse(freed_bytes=freed)
 
     async def PutDeployment(
         self, request: pb.PutDeploymentRequest, context: object
@@ -171,12 +196,24 @@ class InferenceServicer(rpc.InferenceServicer):
     def _shown(self, record: DeploymentRecord) -> pb.Deployment:
         return deployment_message(record, self._cache.view)
 
+    async def _model(self, record: ModelRecord) -> pb.Model:
+        return model_message(record, await self._status(record))
 
-async def _model(record: ModelRecord) -> pb.Model:
-    present = bool(record.local_path) and await asyncio.to_thread(
-        is_model_folder, Path(record.local_path)
-    )
-    return model_message(record, present=present)
+    async def _status(self, record: ModelRecord) -> WeightsStatus:
+        if record.commit:
+            return await self._weights.downloads.status(record)
+        present = bool(record.local_path) and await asyncio.to_thread(
+            is_model_folder, Path(record.local_path)
+        )
+        state = WeightsState.PRESENT if present else WeightsState.ABSENT
+        return WeightsStatus(state, record.weights_bytes if present else 0, record.weights_bytes)
+
+
+async def _chunks(requests: AsyncIterator[pb.UploadWeightsRequest]) -> AsyncIterator[bytes]:
+    async for request in requests:
+        if request.WhichOneof("part") != "chunk":
+            raise BadRequest("After the first message come chunks.")
+        yield request.chunk
 
 
 def _page(size: int, token: str) -> tuple[int, int]:

@@ -33,6 +33,7 @@ from services.inference.agent.replacements import Replacements
 from services.inference.agent.replicas import Replicas
 from services.inference.agent.run_yields import RunYields
 from services.inference.settings import InferenceSettings
+from services.inference.weights.downloads import Downloads
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Supervisor:
         settings: InferenceSettings,
         environment: Mapping[str, str],
         absences: Mapping[str, str],
+        downloads: Downloads,
     ) -> None:
         self._registry = registry
         self._cache = cache
@@ -64,6 +66,7 @@ class Supervisor:
         self._settings = settings
         self._environment = environment
         self._absences = absences
+        self._downloads = downloads
         self._due = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -196,6 +199,12 @@ class Supervisor:
     ) -> None:
         devices = [d for d in own.devices if d.device_id in assignment.device_ids]
         kind, sizes = devices[0].kind, [device.total_bytes for device in devices]
+        needed = spec.model if spec.engine != "echo" else None
+        problem, on_their_way = await self._downloads.hindrance(needed)
+        if problem:
+            phase = ReplicaPhase.DOWNLOADING if on_their_way else ReplicaPhase.FAILED
+            self._replicas.refuse(spec, assignment, problem, phase)
+            return
         if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings, min(sizes)):
             self._replicas.refuse(spec, assignment, problem)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from services.cluster.errors import BadRequest
 from services.cluster.fim import FAMILIES, FimFamily, family_named
@@ -58,6 +58,9 @@ class ModelOverrides:
                 param="fim_family",
             )
         return family
+
+
+OVERRIDES = frozenset(field.name for field in fields(ModelOverrides))
 
 
 def _family(name: str) -> FimFamily:

@@ -69,7 +69,7 @@ def engine_config(
     kind = arguments.device_kind
     return deployment, EngineConfig(
         model=deployment.model,
-        model_folder=Path(model.local_path if model else ""),
+        model_folder=model.folder(settings.data_dir) if model else Path(),
         device_kind=kind,
         tensor_parallel=len(arguments.device_ids) // arguments.pipeline_parallel,
         pipeline_parallel=arguments.pipeline_parallel,

@@ -48,10 +48,14 @@ def test_the_environment_is_the_agents_and_the_engines() -> None:
 
 
 def test_what_forbids_a_start(tmp_path: Path) -> None:
+    kept = replace(a_spec(), model=MODEL.model_copy(update={"local_path": "m"}))
+    volume = SETTINGS.model_copy(update={"data_dir": tmp_path})
+    assert "are not on host here" in obstacle(kept, "cpu", volume)
     here = replace(a_spec(), model=MODEL.model_copy(update={"local_path": str(tmp_path / "m")}))
     assert "are not on host here" in obstacle(here, "cpu", SETTINGS)
     write_model(tmp_path / "m")
     assert obstacle(here, "cpu", SETTINGS) == ""
+    assert obstacle(kept, "cpu", volume) == ""
     assert "too few" in obstacle(replace(here, device_bytes=1000), "cpu", SETTINGS)
     assert "catalogue" in obstacle(replace(here, model=None), "cpu", SETTINGS)
     echo = a_spec(a_deployment(engine="echo"))

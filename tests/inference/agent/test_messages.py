@@ -14,9 +14,11 @@ from services.inference.agent.messages import (
     devices_message,
     model_message,
     model_overrides,
+    progress_message,
 )
 from services.inference.models.catalogue import load_catalogue
 from services.inference.models.overrides import ModelOverrides
+from services.inference.weights.downloads import WeightsState, WeightsStatus
 from tests.inference.agent.specs import (
     MODEL,
     a_deployment,
@@ -84,16 +86,27 @@ def test_devices_come_with_their_holders() -> None:
     assert not device.HasField("temperature")
 
 
-def test_weights_are_present_or_absent() -> None:
-    assert model_message(MODEL, present=True).weights.state == pb.WEIGHTS_STATE_PRESENT
-    absent = model_message(MODEL, present=False).weights
-    assert (absent.state, absent.present_bytes) == (pb.WEIGHTS_STATE_ABSENT, 0)
-    assert model_message(MODEL, present=True).WhichOneof("origin") == "local_path"
+def test_weights_are_as_they_are_on_this_host() -> None:
+    here = model_message(MODEL, WeightsStatus(WeightsState.PRESENT, 7, 7))
+    assert (here.weights.state, here.weights.present_bytes) == (pb.WEIGHTS_STATE_PRESENT, 7)
+    assert here.WhichOneof("origin") == "local_path"
+    failed = WeightsStatus(WeightsState.FAILED, 3, 7, detail="No.")
+    weights = model_message(MODEL, failed).weights
+    assert (weights.state, weights.detail) == (pb.WEIGHTS_STATE_FAILED, "No.")
+
+
+def test_progress_has_a_speed_while_the_end_is_known() -> None:
+    status = WeightsStatus(WeightsState.DOWNLOADING, 30, 130, 50.0, "a.safetensors")
+    message = progress_message(MODEL, status)
+    assert (message.bytes_per_second, message.remaining_seconds) == (2.0, 50.0)
+    unknown = progress_message(MODEL, WeightsStatus(WeightsState.DOWNLOADING, 30, 130))
+    assert not unknown.HasField("remaining_seconds")
+    assert unknown.bytes_per_second == 0
 
 
 def test_a_model_is_told_with_all_that_is_known_of_it() -> None:
     record = load_catalogue()["qwen3.6/35b-a3b"]
-    message = model_message(record, present=False)
+    message = model_message(record, WeightsStatus(WeightsState.ABSENT))
     assert (message.kind, message.hub_id) == ("catalogue", record.hub_id)
     assert message.capabilities.tools
     assert message.capabilities.reasoning

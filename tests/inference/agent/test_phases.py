@@ -52,6 +52,15 @@ def test_the_detail_says_what_a_replica_does_or_why_it_waits() -> None:
     )
 
 
+def test_weights_that_are_on_their_way_are_told_once() -> None:
+    told = "Weights of m are being downloaded: 3.1 of 7.2 GB, about 4 minutes left."
+    downloading = {
+        f"d-{n}": a_replica(f"d-{n}", ReplicaPhase.DOWNLOADING, detail=told) for n in range(2)
+    }
+    found = deployment_phase(a_deployment(num_replicas=2), downloading, {})
+    assert found == (DeploymentPhase.STARTING, told)
+
+
 def test_many_sentences_are_cut_and_the_same_is_said_once() -> None:
     deployment = a_deployment(num_replicas=9)
     waits = {f"d-{n}": f"Reason {n}." for n in range(9)}

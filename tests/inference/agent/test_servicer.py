@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from services.cluster.devices.assignments import Devices
-from services.cluster.errors import BadRequest, NotFound, Unimplemented
+from services.cluster.errors import BadRequest, Conflict, NotFound
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.cluster.registry import Registry
 from services.cluster.registry_cache import RegistryCache
@@ -17,6 +17,7 @@ from services.inference.agent.deployments import Deployments
 from services.inference.agent.replica_logs import ReplicaLogs
 from services.inference.agent.servicer import InferenceServicer
 from services.inference.settings import InferenceSettings
+from services.inference.weights.model_weights import model_weights
 from tests.inference.models.model_folders import write_model
 
 
@@ -25,6 +26,8 @@ async def servicer(store: Store, tmp_path: Path) -> AsyncIterator[InferenceServi
     registry, devices = Registry(store), Devices(store)
     cache = RegistryCache(registry)
     await cache.start()
+    settings = InferenceSettings(data_dir=tmp_path, host_id="here", hub_url="")
+    weights = model_weights(store, registry, settings, "agent")
     yield InferenceServicer(
         registry,
         cache,
@@ -32,7 +35,9 @@ async def servicer(store: Store, tmp_path: Path) -> AsyncIterator[InferenceServi
         Catalogue(registry, "here", tmp_path / "starter"),
         Deployments(registry, cache, devices, InferenceSettings()),
         ReplicaLogs(tmp_path / "logs", "here"),
+        weights,
     )
+    await weights.close()
     await cache.close()
 
 
@@ -64,7 +69,8 @@ async def test_models_are_added_listed_in_pages_and_removed(
 @pytest.mark.parametrize(
     ("request_", "error", "word"),
     [
-        (pb.AddModelRequest(hub_id="Qwen/x"), Unimplemented, "local_path"),
+        (pb.AddModelRequest(hub_id="Qwen/x"), Conflict, "HEARTH_HUB_URL is empty"),
+        (pb.AddModelRequest(hub_id="a:b"), BadRequest, "no model name"),
         (pb.AddModelRequest(name="x"), BadRequest, "local_path"),
         (pb.AddModelRequest(local_path="/no/where"), BadRequest, "no folder"),
     ],

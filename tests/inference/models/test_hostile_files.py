@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from services.cluster.errors import BadRequest
 from services.inference.agent.messages import model_message
 from services.inference.models.reading import read_model
+from services.inference.weights.downloads import WeightsState, WeightsStatus
 from tests.inference.models.model_folders import write_model
 
 LEAVES = (
@@ -36,11 +37,13 @@ num_experts_per_tok full_attention_interval rope_scaling quantization_config tex
 """
 CONFIG = st.dictionaries(st.sampled_from(FIELDS.split()), ANYTHING | NESTED)
 
+PRESENT = WeightsStatus(WeightsState.PRESENT)
+
 
 def refusal(folder: Path) -> str:
     """A sentence; "" for a model that can be recorded and told."""
     try:
-        model_message(read_model("m", folder, origin="local"), present=True)
+        model_message(read_model("m", folder, origin="local"), PRESENT)
     except BadRequest as problem:
         return problem.message
     return ""
