@@ -117,9 +117,9 @@ def test_the_run_goes_on_with_its_id_and_makes_one_adapter(
     assert (run["status"], run["attempt"]) == ("succeeded", 2), run
     assert run["resumed_from_checkpoint_id"]
     (adapter_id,) = run["adapter_ids"]
+    record_when(admin, "/api/v1/cluster", lambda cluster: is_loaded(cluster, adapter_id))
     adapters = loop.made(admin.get("/api/v1/adapters"))
     assert [adapter["adapter_id"] for adapter in adapters] == [adapter_id]
-    record_when(admin, "/api/v1/cluster", lambda cluster: is_loaded(cluster, adapter_id))
     nats, num_tokens = loop.loss(admin, f"{MODEL}:{adapter_id}", "import scrapy\n")
     assert num_tokens > 0
     assert nats > 0
