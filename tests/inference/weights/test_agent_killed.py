@@ -24,6 +24,7 @@ from tests.inference.weights.conftest import BIG, MODEL
 from tests.inference.weights.hub_double import HubDouble
 
 HALF = 2_000_000
+pytestmark = pytest.mark.slow
 
 
 class Agent:

@@ -14,10 +14,12 @@ from services.cluster.jobs.queue import JobQueue
 from services.cluster.jobs.records import JobStatus
 from services.cluster.store.connection import Store
 from services.inference.models.reading import read_model
+from services.inference.weights.download import Download
 from services.inference.weights.downloads import Downloads, WeightsState
-from services.inference.weights.places import MANIFEST
-from tests.inference.weights.conftest import BIG, MODEL, Host, host
-from tests.inference.weights.hub_double import HubDouble
+from services.inference.weights.hub import Hub
+from services.inference.weights.places import MANIFEST, WeightsPlace
+from tests.inference.weights.conftest import BIG, MODEL, SOON, Host, host
+from tests.inference.weights.hub_double import COMMIT, HubDouble
 
 KIB = 1024
 
@@ -86,6 +88,18 @@ async def test_a_cut_connection_goes_on_where_it_broke(
     assert hub.served(BIG) - headers == size
     began = [r.first_byte for r in hub.requests if r.path.endswith(BIG) and "/cdn/" in r.path]
     assert began[1:] == [0, 100 * KIB, 100 * KIB + 1, 2100 * KIB + 1]
+
+
+async def test_a_hub_that_falls_silent_is_asked_again(
+    hub: HubDouble, model_folder: Path, tmp_path: Path
+) -> None:
+    hub.add(MODEL, model_folder)
+    hub.faults.stall = 1
+    asker, place = Hub(hub.url, silent_seconds=0.3), WeightsPlace(tmp_path, MODEL, COMMIT)
+    await Download(asker, lambda told: None, patience=SOON).run(MODEL, place, lambda: None)
+    await asker.close()
+    assert place.is_whole
+    assert hub.served(BIG) == (model_folder / BIG).stat().st_size
 
 
 async def test_a_hub_that_ignores_ranges_is_read_anew(here: Host, hub: HubDouble) -> None:
