@@ -2,7 +2,9 @@ import { Badge, Loader, type MantineColor } from "@mantine/core";
 
 const COLOURS: Record<string, MantineColor> = {
   ready: "teal",
+  downloading: "blue",
   starting: "blue",
+  warming: "blue",
   pending: "gray",
   draining: "yellow",
   degraded: "yellow",
@@ -14,7 +16,15 @@ const COLOURS: Record<string, MantineColor> = {
   succeeded: "teal",
 };
 
-const BUSY = new Set(["starting", "running", "sending", "fetching", "checking"]);
+const BUSY = new Set([
+  "downloading",
+  "starting",
+  "warming",
+  "running",
+  "sending",
+  "fetching",
+  "checking",
+]);
 
 /** The phase of a deployment, replica or source, or the status of a process or job. */
 export function PhaseBadge({ phase }: { phase: string }) {

@@ -1,6 +1,6 @@
 import { Group, Text } from "@mantine/core";
-import { bytes } from "../../parts/format";
 import classes from "./Devices.module.css";
+import { bytes } from "./format";
 
 interface DeviceShareProps {
   /** "" for what nobody holds. */
