@@ -43,6 +43,7 @@ WIDTHS = (1280, 390, 360)
 RUN_MS = 600_000  # a small training and its evaluation
 PAGES = (
     "/",
+    "/hosting",
     "/playground",
     "/playground?tab=chat",
     "/sources",
@@ -138,6 +139,29 @@ async def test_the_overview_shows_what_runs(watched: Watched, cluster: Cluster) 
     for service in ("gateway", "inference", "webui"):
         await expect(services).to_contain_text(service)
     await expect(page.get_by_role("region", name="Devices")).to_contain_text("GiB")
+
+
+async def test_a_model_is_planned_before_it_is_hosted(watched: Watched) -> None:
+    page = watched.page
+    await page.goto("/hosting")
+    deployment = page.get_by_role("region", name="Deployment starter-coder")
+    await expect(deployment).to_contain_text("1 of 1 ready")
+    await deployment.get_by_role("button", name="1 replica").click()
+    await deployment.get_by_role("button", name="Log of starter-coder-0").click()
+    await expect(page.get_by_role("log")).to_contain_text("replica ready")
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Host a model").click()
+    await page.get_by_role("textbox", name="Search the catalogue").fill("starter")
+    await page.get_by_role("button", name="Choose hearth/starter-coder").click()
+    plan = page.get_by_role("region", name="Plan")
+    await expect(plan).to_contain_text("It fits")
+    await page.get_by_role("textbox", name="Share of each device").fill("0.5")
+    await expect(plan).to_contain_text("It does not fit now")
+    await page.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="More about starter-coder").click()
+    await page.get_by_role("menuitem", name="Delete").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("nothing answers until another is")
+    await page.get_by_role("button", name="Keep it").click()
 
 
 async def test_the_playground_streams_an_answer(watched: Watched) -> None:

@@ -5,6 +5,7 @@ import {
   IconFolders,
   IconKey,
   IconLayoutDashboard,
+  IconServer2,
 } from "@tabler/icons-react";
 import { type ComponentType, lazy } from "react";
 
@@ -29,6 +30,7 @@ const entry = (path: string, label: string, icon: Icon, load: Load): PageEntry =
 /** Every page of the navigation. A new page is a folder and a line here. */
 export const pages: readonly PageEntry[] = [
   entry("/", "Overview", IconLayoutDashboard, () => import("./pages/overview/OverviewPage")),
+  entry("/hosting", "Model hosting", IconServer2, () => import("./pages/hosting/HostingPage")),
   entry("/playground", "Playground", IconCode, () => import("./pages/playground/PlaygroundPage")),
   entry("/sources", "Sources", IconFolders, () => import("./pages/sources/SourcesPage")),
   entry(

@@ -96,6 +96,25 @@ describe("follow", () => {
     expect(reports).toEqual(["ended: 404"]);
   });
 
+  it("says when a connection begins, and not when none was had", async () => {
+    const story: string[] = [];
+    answers.push(
+      () => new Response(event("1")),
+      () => Response.json({}, { status: 503 }),
+      () => new Response(event("2")),
+    );
+    const stop = follow({
+      path: "/api/v1/events",
+      begin: () => story.push("begin"),
+      listen: (events) => story.push(...events.map((each) => each.id)),
+      report: () => undefined,
+      isOver: () => false,
+    });
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(story).toEqual(["begin", "1", "begin", "2"]);
+    stop();
+  });
+
   it("tries again after an error event, and hands nobody the error", async () => {
     answers.push(() => new Response(event("1") + event("", '{"error":{"message":"x"}}', "error")));
     const { ids, reports, stop } = watch();

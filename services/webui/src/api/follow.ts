@@ -14,6 +14,8 @@ interface Follower {
   report: (status: FollowStatus, problem: Problem | null) => void;
   /** Whether the end of a stream is the end of the story, rather than a cut. */
   isOver: () => boolean;
+  /** Told before the first event of each connection: where events have no ids, all come anew. */
+  begin?: () => void;
 }
 
 // A long history comes in thousands of events: drawing after each would take seconds.
@@ -24,7 +26,7 @@ const GATHER_MS = 60;
  * An EventSource can not do this: it gives up on a status, and starts anew without Last-Event-ID.
  * Returns the end of it.
  */
-export function follow({ path, listen, report, isOver }: Follower): () => void {
+export function follow({ path, listen, report, isOver, begin }: Follower): () => void {
   const backOff = new BackOff();
   let connection: AbortController | null = null;
   let pause: number | undefined;
@@ -63,6 +65,7 @@ export function follow({ path, listen, report, isOver }: Follower): () => void {
     if (!response.ok || !response.body) {
       throw problemOf(response.status, await response.json().catch(() => null));
     }
+    begin?.();
     for await (const event of serverEvents(response.body)) {
       take(event);
     }

@@ -1,13 +1,18 @@
-/** A failed request as a sentence for a person. `status` is the HTTP status, 0 when no answer came. */
+/**
+ * A failed request as a sentence for a person. `status` is the HTTP status, 0 when no answer came;
+ * `param` the field that it is about, "" for none.
+ */
 export class Problem extends Error {
   readonly status: number;
   readonly code: string;
+  readonly param: string;
 
-  constructor(message: string, status: number, code = "") {
+  constructor(message: string, status: number, code = "", param = "") {
     super(message);
     this.name = "Problem";
     this.status = status;
     this.code = code;
+    this.param = param;
   }
 
   static unreachable(reason: unknown): Problem {
@@ -41,5 +46,5 @@ export function problemOf(status: number, body: unknown): Problem {
     text(outer.human_readable_message) ||
     text(outer.detail) ||
     `Hearth answered with status ${status} and gave no reason.`;
-  return new Problem(message, status, text(inner.code));
+  return new Problem(message, status, text(inner.code), text(inner.param));
 }

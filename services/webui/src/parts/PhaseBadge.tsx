@@ -14,6 +14,9 @@ const COLOURS: Record<string, MantineColor> = {
   fetching: "blue",
   checking: "blue",
   succeeded: "teal",
+  live: "teal",
+  connecting: "blue",
+  reconnecting: "yellow",
 };
 
 const BUSY = new Set([
@@ -24,9 +27,11 @@ const BUSY = new Set([
   "sending",
   "fetching",
   "checking",
+  "connecting",
+  "reconnecting",
 ]);
 
-/** The phase of a deployment, replica or source, or the status of a process or job. */
+/** The phase of a deployment, replica or source, or the status of a process, job or connection. */
 export function PhaseBadge({ phase }: { phase: string }) {
   const colour = COLOURS[phase] ?? "gray";
   return (

@@ -3,10 +3,11 @@ import { IconAlertTriangle } from "@tabler/icons-react";
 import type { RunPlan } from "../../api/runs";
 import { Facts } from "../../parts/Facts";
 import { duration, integer, loss, parameters, short } from "../../parts/format";
+import { MemoryBar } from "../../parts/MemoryBar";
 import { ProblemAlert } from "../../parts/ProblemAlert";
 import { Row } from "../../parts/Row";
 import { Surface } from "../../parts/Surface";
-import { MemoryBar } from "./MemoryBar";
+import { memoryParts } from "./memoryParts";
 import { PlanChoices } from "./PlanChoices";
 
 interface PlanCardProps {
@@ -48,7 +49,11 @@ export function PlanCard({ plan, error, isStale, retry }: PlanCardProps) {
           )}
           {plan && !error && (
             <>
-              <MemoryBar memory={plan.memory} />
+              <MemoryBar
+                label="Memory of each device"
+                parts={memoryParts(plan.memory)}
+                totalBytes={plan.memory.total_bytes}
+              />
               {plan.refusal && (
                 <Alert
                   color={plan.fits ? "yellow" : "red"}

@@ -1,11 +1,11 @@
 import { Tabs } from "@mantine/core";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import type { LogEntry } from "../../api/runRecord";
 import type { Run } from "../../api/runs";
+import { LogView } from "../../parts/LogView";
 import { Row } from "../../parts/Row";
 import { Surface } from "../../parts/Surface";
 import { CheckpointTable } from "./CheckpointTable";
-import { LogView } from "./LogView";
 import { PlanChoices } from "./PlanChoices";
 
 interface RunTabsProps {
@@ -13,8 +13,14 @@ interface RunTabsProps {
   log: LogEntry[];
 }
 
+const clock = new Intl.DateTimeFormat("en", { timeStyle: "medium", hourCycle: "h23" });
+
 export function RunTabs({ run, log }: RunTabsProps) {
   const [tab, setTab] = useState<string | null>("checkpoints");
+  const lines = useMemo(
+    () => log.map((each) => ({ ...each, clock: clock.format(each.event_at * 1000) })),
+    [log],
+  );
   return (
     <Tabs value={tab} onChange={setTab} keepMounted={false}>
       <Tabs.List mb="md" className="scrolling-tabs">
@@ -26,7 +32,7 @@ export function RunTabs({ run, log }: RunTabsProps) {
         <CheckpointTable run={run} />
       </Tabs.Panel>
       <Tabs.Panel value="log">
-        <LogView log={log} />
+        <LogView lines={lines} />
       </Tabs.Panel>
       <Tabs.Panel value="parameters">
         <Surface label="Parameters">

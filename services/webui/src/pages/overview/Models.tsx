@@ -1,11 +1,11 @@
 import { IconBox } from "@tabler/icons-react";
 import type { Deployment, Model } from "../../api/queries";
+import { Abilities } from "../../parts/Abilities";
 import { EmptyState } from "../../parts/EmptyState";
 import { bytes, integer, parameters } from "../../parts/format";
 import { RecordLine } from "../../parts/RecordLine";
 import { Row } from "../../parts/Row";
 import { Surface } from "../../parts/Surface";
-import { Abilities } from "./Abilities";
 
 /** The catalogue: what could be deployed. */
 export function Models({ models, deployments }: { models: Model[]; deployments: Deployment[] }) {

@@ -1,11 +1,11 @@
 import { Skeleton, Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { clusterQuery } from "../../api/queries";
+import { Devices } from "../../parts/Devices";
 import { Page } from "../../parts/Page";
 import { ProblemAlert } from "../../parts/ProblemAlert";
 import { Section } from "../../parts/Section";
 import { Deployments } from "./Deployments";
-import { Devices } from "./Devices";
 import { EngineState } from "./EngineState";
 import { Models } from "./Models";
 import { Services } from "./Services";

@@ -1,6 +1,7 @@
-import { Badge, Group, Text } from "@mantine/core";
+import { Text } from "@mantine/core";
 import type { ClusterState, Replica } from "../../api/queries";
 import { integer } from "../../parts/format";
+import { LoadedAdapters } from "../../parts/LoadedAdapters";
 import { PhaseBadge } from "../../parts/PhaseBadge";
 import { RecordLine } from "../../parts/RecordLine";
 
@@ -10,9 +11,6 @@ interface ReplicaLineProps {
 }
 
 export function ReplicaLine({ replica, adapters }: ReplicaLineProps) {
-  const loaded = replica.loaded_adapter_ids.map(
-    (id) => adapters.find((adapter) => adapter.adapter_id === id)?.name ?? id,
-  );
   return (
     <RecordLine
       name={
@@ -27,18 +25,7 @@ export function ReplicaLine({ replica, adapters }: ReplicaLineProps) {
       }
       aside={<PhaseBadge phase={replica.phase} />}
     >
-      {loaded.length > 0 && (
-        <Group gap={6} mt={6}>
-          <Text size="sm" c="dimmed">
-            {loaded.length === 1 ? "Adapter" : "Adapters"}
-          </Text>
-          {loaded.map((name) => (
-            <Badge key={name} variant="default" tt="none" fw={500}>
-              {name}
-            </Badge>
-          ))}
-        </Group>
-      )}
+      <LoadedAdapters replica={replica} adapters={adapters} />
     </RecordLine>
   );
 }

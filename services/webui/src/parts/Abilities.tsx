@@ -1,5 +1,5 @@
 import { Badge, Group } from "@mantine/core";
-import type { Model } from "../../api/queries";
+import type { Model } from "../api/queries";
 
 const ABILITIES = [
   ["supports_completion", "completion"],

@@ -1,17 +1,13 @@
 import { Alert, Group, Progress, Stack, Text } from "@mantine/core";
-import type { Device } from "../../api/queries";
-import { bytes } from "../../parts/format";
+import { IconTemperature } from "@tabler/icons-react";
+import type { Device } from "../api/queries";
 import { DeviceShare } from "./DeviceShare";
-
-const COLOURS = ["ember.7", "blue.6", "grape.6", "teal.7", "yellow.6", "pink.6"];
+import classes from "./Devices.module.css";
+import { deviceShares, freeBytes } from "./deviceShares";
+import { bytes } from "./format";
 
 export function DeviceCard({ device }: { device: Device }) {
-  const shares = device.assignments.map((assignment, index) => ({
-    holder: assignment.holder,
-    bytes: assignment.device_bytes || device.total_bytes,
-    colour: COLOURS[index % COLOURS.length] ?? "gray",
-  }));
-  const held = shares.reduce((sum, share) => sum + share.bytes, 0);
+  const shares = deviceShares(device);
   return (
     <Stack gap="sm">
       <div>
@@ -20,35 +16,37 @@ export function DeviceCard({ device }: { device: Device }) {
             {device.name}
           </Text>
           {typeof device.temperature === "number" && (
-            <Text size="sm" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+            <span className={classes.temperature}>
+              <IconTemperature size={15} aria-label="Temperature" />
               {Math.round(device.temperature)} °C
-            </Text>
+            </span>
           )}
         </Group>
         <Text size="sm" c="dimmed" truncate title={device.device_id}>
-          {device.kind === "cpu" ? "processor" : "GPU"} on {device.host_id}
+          {device.kind === "cpu" ? "processor" : "GPU"} on {device.host_id},{" "}
+          {bytes(device.total_bytes)}
         </Text>
       </div>
       <Progress.Root size="lg" aria-label={`Memory of ${device.name}`}>
         {shares.map((share) => (
           <Progress.Section
-            key={share.holder}
+            key={share.words}
             value={(100 * share.bytes) / device.total_bytes}
             color={share.colour}
-            aria-label={`${share.holder}: ${bytes(share.bytes)}`}
+            aria-label={`${share.words}: ${bytes(share.bytes)}`}
           />
         ))}
       </Progress.Root>
       <Stack gap={4}>
         {shares.map((share) => (
           <DeviceShare
-            key={share.holder}
+            key={share.words}
             colour={share.colour}
-            words={share.holder}
+            words={share.words}
             amount={share.bytes}
           />
         ))}
-        <DeviceShare colour="" words="free" amount={Math.max(0, device.total_bytes - held)} />
+        <DeviceShare colour="" words="free" amount={freeBytes(device, shares)} />
       </Stack>
       {!device.healthy && (
         <Alert color="red" p="xs">

@@ -1,6 +1,6 @@
 import { Group, Text } from "@mantine/core";
-import { bytes } from "../../parts/format";
 import classes from "./Devices.module.css";
+import { bytes } from "./format";
 
 interface DeviceShareProps {
   /** "" for what nobody holds. */
@@ -19,7 +19,7 @@ export function DeviceShare({ colour, words, amount }: DeviceShareProps) {
         style={{ background }}
         aria-hidden
       />
-      <Text size="sm" truncate flex={1} title={words}>
+      <Text size="sm" flex={1} style={{ overflowWrap: "anywhere" }}>
         {words}
       </Text>
       <Text size="sm" c="dimmed" style={{ whiteSpace: "nowrap" }}>
