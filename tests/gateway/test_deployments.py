@@ -50,7 +50,7 @@ async def administered(gateway: Gateway, store: Store, tmp_path: Path) -> AsyncI
     ]
     await devices.publish("here", gpus)
     volume = InferenceSettings(data_dir=tmp_path, host_id="here", hub_url="")
-    weights = model_weights(store, state.registry, volume, "agent")
+    weights = model_weights(store, state.registry, volume, "agent", {})
     servicer = InferenceServicer(
         state.registry,
         state.cache,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from services.inference.settings import InferenceSettings
 from tests.gateway.conftest import Gateway
 from tests.gateway.services import behind
 from tests.inference.agent.specs import a_deployment
-from tests.inference.models.model_folders import write_model
+from tests.inference.models.model_folders import CONFIG, write_model
 from tests.inference.weights.conftest import MODEL, host
 from tests.inference.weights.hub_double import HubDouble, hub_double
 
@@ -110,6 +111,8 @@ async def test_a_model_is_added_downloaded_and_deleted(scene: Scene) -> None:
         ({}, 400, "hub_id"),
         ({"local_path": "/no/where"}, 400, "no folder"),
         ({"hub_id": MODEL, "files": []}, 400, "files"),
+        ({"hub_id": MODEL, "fim_family": "x"}, 400, "no fill-in-the-middle family 'x'"),
+        ({"hub_id": MODEL, "context_tokens": -1}, 400, "context_tokens"),
     ],
 )
 async def test_what_cannot_be_added_is_told_why(
@@ -118,6 +121,20 @@ async def test_what_cannot_be_added_is_told_why(
     answer = await scene.client.post("/api/v1/models", json=body)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["detail"]
+
+
+async def test_what_is_said_of_a_model_is_kept_and_checked(scene: Scene, folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps(CONFIG | {"max_position_embeddings": None}))
+    scene.hub.add(MODEL, folder)
+    refused = await scene.client.post("/api/v1/models", json={"hub_id": MODEL})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "context_tokens")
+    said = {"context_tokens": 512, "tool_parser": "hermes"}
+    for origin in ({"hub_id": MODEL}, {"local_path": str(folder)}):
+        added = await scene.client.post("/api/v1/models", json=origin | said)
+        assert added.status_code == 201, added.text
+        assert {name: added.json()[name] for name in said} == said
+    other = await scene.client.post("/api/v1/models", json={"hub_id": MODEL, "context_tokens": 256})
+    assert (other.json()["context_tokens"], other.json()["tool_parser"]) == (256, "")
 
 
 async def test_an_upload_goes_through_and_its_hash_is_held(scene: Scene, folder: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from services.cluster.errors import BadRequest, Conflict, ModelNotFound, StoreUnavailable
-from services.cluster.records import DeploymentRecord, ModelRecord
+from services.cluster.errors import BadRequest, Conflict, StoreUnavailable
+from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.inference.models.catalogue import offered
 from services.inference.models.names import check_model_name
@@ -102,26 +102,3 @@ class Catalogue:
             )
         await self._registry.put_model(record)
         return record
-
-    async def remove(self, name: str) -> None:
-        """Raises ModelNotFound, or Conflict while a deployment uses it."""
-        view = await self._registry.view()
-        model = view.models.get(name)
-        if model is None:
-            raise ModelNotFound(
-                f"{name} was not added; it is known and takes no room."
-                if name in self._known
-                else f"There is no model {name} in the catalogue."
-            )
-        if model.origin == "starter":
-            raise Conflict(f"{name} comes with Hearth and stays; delete its deployments instead.")
-        if users := _users(name, view.deployments.values()):
-            raise Conflict(
-                f"{name} is used by {', '.join(users)}; delete the deployment first, or give it"
-                " another model."
-            )
-        await self._registry.delete_model(name)
-
-
-def _users(name: str, deployments: Collection[DeploymentRecord]) -> list[str]:
-    return [d.deployment_id for d in deployments if d.model == name]

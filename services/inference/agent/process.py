@@ -88,7 +88,7 @@ class Agent:
         catalogue = Catalogue(registry, settings.host_id, known=self._known)
         deployments = Deployments(registry, cache, devices, settings, self._known)
         holder = f"{SERVICE}/{settings.host_id}/{os.getpid()}"
-        weights = model_weights(store, registry, settings, holder)
+        weights = model_weights(store, registry, settings, holder, self._known)
         logs = ReplicaLogs(settings.data_dir / "logs", settings.host_id)
         server = rpc_server(
             settings,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
 
 from services.cluster.devices.assignments import Devices
 from services.cluster.errors import BadRequest
@@ -29,8 +27,6 @@ from services.inference.agent.messages import (
 )
 from services.inference.agent.replica_logs import ReplicaLogs
 from services.inference.models.names import check_model_name
-from services.inference.models.weight_files import is_model_folder
-from services.inference.weights.downloads import WeightsState, WeightsStatus
 from services.inference.weights.model_weights import ModelWeights
 
 _PAGE_SIZE = 100
@@ -87,17 +83,14 @@ class InferenceServicer(rpc.InferenceServicer):
     async def RemoveModel(
         self, request: pb.RemoveModelRequest, context: object
     ) -> pb.RemoveModelResponse:
-        model = await self._weights.kept.removable(request.name)
-        await self._catalogue.remove(request.name)
-        await self._weights.kept.forget_removed(model)
+        await self._weights.kept.remove(request.name)
         return pb.RemoveModelResponse()
 
     async def DownloadWeights(
         self, request: pb.DownloadWeightsRequest, context: object
     ) -> AsyncIterator[pb.WeightsProgress]:
-        model = await self._weights.kept.model(request.model)
-        async with aclosing(self._weights.downloads.watch(model)) as statuses:
-            async for status in statuses:
+        async with aclosing(self._weights.download(request.model)) as statuses:
+            async for model, status in statuses:
                 yield progress_message(model, status)
 
     async def CancelDownload(
@@ -114,7 +107,7 @@ class InferenceServicer(rpc.InferenceServicer):
             raise BadRequest("The first message names the model.", param="model")
         check_model_name(first.model, "model")
         record = await self._weights.uploads.take(first.model, _chunks(requests))
-        return weights_message(record, await self._status(record))
+        return weights_message(record, await self._weights.kept.status(record))
 
     async def DeleteWeights(
         self, request: pb.DeleteWeightsRequest, context: object
@@ -197,16 +190,7 @@ class InferenceServicer(rpc.InferenceServicer):
         return deployment_message(record, self._cache.view)
 
     async def _model(self, record: ModelRecord) -> pb.Model:
-        return model_message(record, await self._status(record))
-
-    async def _status(self, record: ModelRecord) -> WeightsStatus:
-        if record.commit:
-            return await self._weights.downloads.status(record)
-        present = bool(record.local_path) and await asyncio.to_thread(
-            is_model_folder, Path(record.local_path)
-        )
-        state = WeightsState.PRESENT if present else WeightsState.ABSENT
-        return WeightsStatus(state, record.weights_bytes if present else 0, record.weights_bytes)
+        return model_message(record, await self._weights.kept.status(record))
 
 
 async def _chunks(requests: AsyncIterator[pb.UploadWeightsRequest]) -> AsyncIterator[bytes]:

@@ -122,8 +122,11 @@ class Supervisor:
         for replica_id in steps.release:
             await self._devices.release(f"{REPLICA_PREFIX}{replica_id}")
             self._due.set()
-        for spec, assignment in steps.start:
-            await self._start(spec, assignment, own)
+        started = [await self._start(spec, place, own) for spec, place in steps.start]
+        if steps.wait and not all(started):
+            self._due.set()  # one that was refused holds nobody up
+        for replica_id in steps.wait:
+            await self._lacks_weights(specs[replica_id], assigned[replica_id])
         yielding = {d.deployment_id for d in view.deployments.values() if d.yields_to_runs}
         waits = makers | steps.wait | await self._place(steps.place, yielding, own)
         await self._replicas.beat()
@@ -196,21 +199,28 @@ class Supervisor:
 
     async def _start(
         self, spec: ReplicaSpec, assignment: AssignmentRecord, own: DeviceSnapshot
-    ) -> None:
+    ) -> bool:
+        """Whether it is started; else it is refused for some time."""
         devices = [d for d in own.devices if d.device_id in assignment.device_ids]
         kind, sizes = devices[0].kind, [device.total_bytes for device in devices]
+        if await self._lacks_weights(spec, assignment):
+            return False
+        if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings, min(sizes)):
+            self._replicas.refuse(spec, assignment, problem)
+            return False
+        command = replica_command(spec, assignment, kind, self._settings, max(sizes))
+        environment = replica_environment(self._environment, assignment, kind, self._settings)
+        await self._replicas.start(spec, assignment, command, environment)
+        return True
+
+    async def _lacks_weights(self, spec: ReplicaSpec, assignment: AssignmentRecord) -> bool:
+        """They are fetched then, also while another replica starts on its devices."""
         needed = spec.model if spec.engine != "echo" else None
         problem, on_their_way = await self._downloads.hindrance(needed)
         if problem:
             phase = ReplicaPhase.DOWNLOADING if on_their_way else ReplicaPhase.FAILED
             self._replicas.refuse(spec, assignment, problem, phase)
-            return
-        if problem := await asyncio.to_thread(obstacle, spec, kind, self._settings, min(sizes)):
-            self._replicas.refuse(spec, assignment, problem)
-            return
-        command = replica_command(spec, assignment, kind, self._settings, max(sizes))
-        environment = replica_environment(self._environment, assignment, kind, self._settings)
-        await self._replicas.start(spec, assignment, command, environment)
+        return bool(problem)
 
     async def _place(
         self, specs: Iterable[ReplicaSpec], yielding: Collection[str], own: DeviceSnapshot

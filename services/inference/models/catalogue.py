@@ -93,6 +93,18 @@ def load_catalogue(table: Path = TABLE) -> dict[str, ModelRecord]:
     return found
 
 
+def as_offered(read: ModelRecord, entry: ModelRecord) -> ModelRecord:
+    """What a model's files say of it, offered for what the catalogue says it is good for.
+
+    A base model may have a chat template that it was never taught, which only the catalogue knows.
+    """
+    told = {f"supports_{each}" for each in Capability}
+    told |= {"fim_family", "tool_parser", "reasoning_parser", "licence", "gated"}
+    context_tokens = min(read.context_tokens, entry.context_tokens)
+    facts = entry.model_dump(include=told) | {"context_tokens": context_tokens}
+    return read.model_copy(update=facts)
+
+
 def offered(
     catalogue: Mapping[str, ModelRecord], registered: Mapping[str, ModelRecord]
 ) -> dict[str, ModelRecord]:

@@ -97,6 +97,13 @@ def read_model(
     )
 
 
+def check_config(folder: Path) -> None:
+    """What config.json alone forbids. Raises BadRequest."""
+    config, known = read_json(folder / CONFIG_FILE), Architectures.load()
+    _architecture(config, known)
+    quantization(config, known.quantizations, known.vllm)
+
+
 def _embedding_facts(
     name: str, files: _Files, shape: ModelShape, given: ModelOverrides
 ) -> dict[str, Any]:

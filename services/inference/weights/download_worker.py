@@ -13,8 +13,9 @@ from services.cluster.jobs.queue import JobQueue
 from services.cluster.jobs.records import JobKind, JobRecord
 from services.cluster.jobs.worker import Worker
 from services.inference.weights.download import Download
-from services.inference.weights.downloads import payload_of
+from services.inference.weights.downloads import Downloads, payload_of
 from services.inference.weights.hub import Hub
+from services.inference.weights.hub_models import HubModels
 from services.inference.weights.places import WeightsPlace
 from services.inference.weights.transfer import Patience
 
@@ -22,6 +23,8 @@ from services.inference.weights.transfer import Patience
 def download_worker(
     queue: JobQueue,
     hub: Hub,
+    hub_models: HubModels,
+    downloads: Downloads,
     data_dir: Path,
     holder: str,
     *,
@@ -33,8 +36,14 @@ def download_worker(
     async def hold_of(job: JobRecord) -> Hold:
         return Hold(queue, job)
 
+    async def settle(name: str) -> dict[str, str]:
+        model = await hub_models.settle(name)
+        return {"continued_by": (await downloads.start(model)).job_id}
+
     async def work(hold: Hold) -> Mapping[str, Any]:
         payload = payload_of(hold.job.payload)
+        if not payload.commit:
+            return await hold.unless_interrupted(settle(payload.model))
         place = WeightsPlace(data_dir, payload.model, payload.commit)
         if await asyncio.to_thread(lambda: place.is_whole):
             return {"weights_bytes": await asyncio.to_thread(place.arrived_bytes)}

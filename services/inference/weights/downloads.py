@@ -23,9 +23,11 @@ from services.cluster.jobs.records import (
 )
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.cluster.records import ModelRecord
+from services.inference.models.catalogue import ORIGIN
 from services.inference.weights.places import WeightsPlace
 from services.inference.weights.words import being_downloaded
 
+FROM_HUB = frozenset({"hub", ORIGIN})
 _MAX_ATTEMPTS = 10
 
 
@@ -57,7 +59,11 @@ class WeightsStatus:
 
 
 class Downloads:
-    """`queue` is of this host's lane. Raises StoreUnavailable while Redis is away."""
+    """`queue` is of this host's lane. Raises StoreUnavailable while Redis is away.
+
+    A model of the catalogue has no commit. The download of such a one asks the hub which it has
+    now, judges that, and starts the download of it.
+    """
 
     def __init__(
         self, queue: JobQueue, data_dir: Path, *, reserve_bytes: int = RESERVE_BYTES
@@ -73,7 +79,7 @@ class Downloads:
 
     async def start(self, model: ModelRecord) -> JobRecord:
         """The download, also one that is open already. Raises OutOfDisk and Conflict."""
-        if model.origin != "hub":
+        if model.origin not in FROM_HUB:
             raise Conflict(
                 f"{model.name} did not come from a hub (it is of origin {model.origin}), so its"
                 " weights cannot be downloaded; upload them, or put its folder back."
@@ -85,9 +91,11 @@ class Downloads:
         known = await self.job_of(model)
         if known and known.status not in TERMINAL:
             return known
-        place = self._place(model)
-        arrived = await asyncio.to_thread(place.arrived_bytes)
-        ensure_space(place.part, model.weights_bytes - arrived, self._reserve_bytes)
+        if model.commit:
+            arrived = await asyncio.to_thread(self._arrived_bytes, model)
+            ensure_space(
+                self._place(model).part, model.weights_bytes - arrived, self._reserve_bytes
+            )
         if known:
             await self._queue.forget(known.job_id)
         payload = pb.DownloadJob(model=model.name, hub_id=model.hub_id, commit=model.commit)
@@ -100,7 +108,7 @@ class Downloads:
 
     async def job_of(self, model: ModelRecord) -> JobRecord | None:
         """The newest of this commit."""
-        return await self._queue.known(JobKind.DOWNLOAD, _key(model)) if model.commit else None
+        return await self._queue.known(JobKind.DOWNLOAD, _key(model))
 
     async def open_job(self, model: ModelRecord) -> JobRecord | None:
         job = await self.job_of(model)
@@ -108,21 +116,20 @@ class Downloads:
 
     async def status(self, model: ModelRecord) -> WeightsStatus:
         """Of a model that Hearth keeps the weights of."""
-        place = self._place(model)
-        if await asyncio.to_thread(lambda: place.is_whole):
+        if await asyncio.to_thread(self._is_whole, model):
             total = model.weights_bytes
             return WeightsStatus(WeightsState.PRESENT, total, total)
         job = await self.job_of(model)
         if job and job.status not in TERMINAL:
             return _underway(job, model)
-        arrived = await asyncio.to_thread(place.arrived_bytes)
+        arrived = await asyncio.to_thread(self._arrived_bytes, model)
         total = max(model.weights_bytes, arrived)
         if job and job.status is JobStatus.FAILED:
             return WeightsStatus(WeightsState.FAILED, arrived, total, detail=job.error)
         return WeightsStatus(WeightsState.ABSENT, arrived, total)
 
     async def watch(self, model: ModelRecord) -> AsyncGenerator[WeightsStatus]:
-        """Starts or joins the download; what it is now, then each change until it is whole.
+        """Starts or joins the download; what it is now, then each change until it ends well.
 
         Raises Conflict when it fails or is cancelled.
         """
@@ -137,7 +144,7 @@ class Downloads:
                 raise Conflict(event.data)
             if event.event == JobStatus.CANCELLED:
                 raise Conflict(f"The download of {model.name} was cancelled.")
-            if event.event == JobStatus.SUCCEEDED:
+            if event.event == JobStatus.SUCCEEDED and model.commit:
                 yield await self.status(model)
             elif event.event == "progress":
                 progress = JobProgress.model_validate_json(event.data)
@@ -162,7 +169,7 @@ class Downloads:
 
         Starts the download of weights that nobody has asked for yet.
         """
-        if model is None or model.origin != "hub":
+        if model is None or model.origin not in FROM_HUB:
             return "", False
         status = await self.status(model)
         if status.state is WeightsState.PRESENT:
@@ -183,6 +190,12 @@ class Downloads:
             status.remaining_seconds,
             status.detail,
         ), True
+
+    def _is_whole(self, model: ModelRecord) -> bool:
+        return bool(model.commit) and self._place(model).is_whole
+
+    def _arrived_bytes(self, model: ModelRecord) -> int:
+        return self._place(model).arrived_bytes() if model.commit else 0
 
     def _place(self, model: ModelRecord) -> WeightsPlace:
         return WeightsPlace.of(self._data_dir, model)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from services.cluster.errors import Conflict
+from services.cluster.errors import Conflict, ModelNotFound
 from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
+from services.inference.models import catalogue
 from services.inference.models.overrides import ModelOverrides
-from services.inference.weights.hub import Hub
+from services.inference.weights.downloads import FROM_HUB
+from services.inference.weights.hub import Hub, HubModel
 from services.inference.weights.outline import Outlines
 from services.inference.weights.places import WeightsPlace, forget_others
 from services.inference.weights.users import ModelUsers
@@ -44,7 +46,7 @@ class HubModels:
         """
         async with self._adding:
             existing = (await self._registry.view()).models.get(name)
-            if existing and (existing.origin, existing.hub_id) != ("hub", hub_id):
+            if existing and (existing.origin not in FROM_HUB or existing.hub_id != hub_id):
                 raise Conflict(
                     f"There is a model {name} already, from"
                     f" {existing.hub_id or existing.local_path or existing.origin}; remove it first"
@@ -57,9 +59,29 @@ class HubModels:
                 return existing
             elif existing:
                 await self._users.check_no_download(existing, "be read again")
-            place = WeightsPlace(self._data_dir, name, model.commit)
-            record = await self._outlines.read(model, place, overrides)
-            record = record.model_copy(update={"revision": revision})
-            await self._registry.put_model(record)
-            await asyncio.to_thread(forget_others, place)
-            return record
+            record = await self._read(name, model, overrides)
+            return await self._put(record.model_copy(update={"revision": revision}))
+
+    async def settle(self, name: str) -> ModelRecord:
+        """A model of the catalogue as the hub has it now; another one stays as it is.
+
+        Raises ModelNotFound when it was removed meanwhile, and what `add` raises.
+        """
+        async with self._adding:
+            entry = (await self._registry.view()).models.get(name)
+            if entry is None:
+                raise ModelNotFound(f"{name} was removed.")
+            if entry.origin != catalogue.ORIGIN:
+                return entry
+            model = await self._hub.describe(entry.hub_id, entry.revision)
+            record = await self._read(name, model, AS_ITS_FILES_SAY)
+            return await self._put(catalogue.as_offered(record, entry))
+
+    async def _read(self, name: str, model: HubModel, overrides: ModelOverrides) -> ModelRecord:
+        place = WeightsPlace(self._data_dir, name, model.commit)
+        return await self._outlines.read(model, place, overrides)
+
+    async def _put(self, record: ModelRecord) -> ModelRecord:
+        await self._registry.put_model(record)
+        await asyncio.to_thread(forget_others, WeightsPlace.of(self._data_dir, record))
+        return record

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from services.cluster.artifacts.disk_space import ensure_space, telling_full_disk
 from services.cluster.errors import BadRequest, Unavailable
 from services.cluster.records import ModelRecord
 from services.inference.models.overrides import OVERRIDES, ModelOverrides
-from services.inference.models.reading import read_model
+from services.inference.models.reading import check_config, read_model
 from services.inference.weights.hub import Hub, HubFile, HubModel
 from services.inference.weights.places import WeightsPlace, forget
 from services.inference.weights.transfer import Patience, Transfer, patiently
@@ -65,6 +67,8 @@ class Outlines:
                 outlined = place.outline / file.path
                 outlined.parent.mkdir(parents=True, exist_ok=True)
                 os.link(here, outlined)
+            with _named(model, place.outline):
+                await asyncio.to_thread(check_config, place.outline)
             for file in model.weights:
                 header = await self._header(model, file)
                 outlined = place.outline / file.path
@@ -107,12 +111,8 @@ class Outlines:
 def _read(
     model: HubModel, place: WeightsPlace, folder: Path, overrides: ModelOverrides
 ) -> ModelRecord:
-    try:
+    with _named(model, folder):
         record = read_model(place.model, folder, origin="hub", overrides=overrides)
-    except BadRequest as error:
-        message = error.message.replace(str(folder), f"{model.hub_id} on the hub")
-        param = error.param if error.param in OVERRIDES else "hub_id"
-        raise BadRequest(message, param=param) from error
     return record.model_copy(
         update={
             "hub_id": model.hub_id,
@@ -122,6 +122,17 @@ def _read(
             "licence": record.licence or model.licence,
         }
     )
+
+
+@contextmanager
+def _named(model: HubModel, folder: Path) -> Iterator[None]:
+    """A refusal speaks of the model, not of the folder that it is read in."""
+    try:
+        yield
+    except BadRequest as error:
+        message = error.message.replace(str(folder), f"{model.hub_id} on the hub")
+        param = error.param if error.param in OVERRIDES else "hub_id"
+        raise BadRequest(message, param=param) from error
 
 
 def _tell_nobody(num_bytes: int, fetched: bool) -> None:

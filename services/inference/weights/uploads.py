@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from services.cluster.artifacts.disk_space import ensure_space, telling_full_disk
@@ -14,12 +14,14 @@ from services.cluster.artifacts.manifest import ManifestFile
 from services.cluster.errors import BadRequest, Conflict, DeadlineExceeded, PayloadTooLarge
 from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
+from services.inference.models.catalogue import as_offered
 from services.inference.models.reading import read_model
 from services.inference.weights.archive import unpack
-from services.inference.weights.downloads import Downloads
+from services.inference.weights.downloads import FROM_HUB, Downloads
 from services.inference.weights.places import WeightsPlace, forget, forget_others, upload_folder
 from services.inference.weights.users import ModelUsers
 
+_REPLACEABLE = FROM_HUB | {"upload"}
 _MAX_CHUNK_BYTES = 1024 * 1024
 _SILENT_SECONDS = 60.0
 _DIGEST_DIGITS = 12
@@ -30,6 +32,8 @@ class _GivenUp(Exception):
 
 
 class Uploads:
+    """`known`: the catalogue, by name; an upload may be the weights of such a model."""
+
     def __init__(
         self,
         registry: Registry,
@@ -38,6 +42,7 @@ class Uploads:
         data_dir: Path,
         host_id: str,
         max_bytes: int,
+        known: Mapping[str, ModelRecord],
     ) -> None:
         self._registry = registry
         self._downloads = downloads
@@ -45,6 +50,7 @@ class Uploads:
         self._data_dir = data_dir
         self._host_id = host_id
         self._max_bytes = max_bytes
+        self._known = known
 
     async def take(self, name: str, chunks: AsyncIterator[bytes]) -> ModelRecord:
         """The model, in the catalogue. Raises BadRequest, Conflict, PayloadTooLarge, OutOfDisk."""
@@ -81,7 +87,7 @@ class Uploads:
         existing = (await self._registry.view()).models.get(name)
         if existing is None:
             return
-        if existing.origin not in ("hub", "upload"):
+        if existing.origin not in _REPLACEABLE:
             raise Conflict(
                 f"There is a model {name} already, from {existing.local_path}; remove it first or"
                 " choose another name."
@@ -125,9 +131,11 @@ class Uploads:
 
     def _read(self, name: str, folder: Path) -> ModelRecord:
         try:
-            return read_model(name, folder, origin="upload", host_id=self._host_id)
+            record = read_model(name, folder, origin="upload", host_id=self._host_id)
         except BadRequest as error:
             raise BadRequest(error.message.replace(str(folder), "The archive")) from error
+        entry = self._known.get(name)
+        return as_offered(record, entry) if entry else record
 
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:

@@ -13,7 +13,9 @@ def being_downloaded(
     detail: str = "",
 ) -> str:
     """Such as: Weights of X are being downloaded: 3.1 of 7.2 GB, about 4 minutes left."""
-    told = f"Weights of {model} are being downloaded: {amount(present_bytes, total_bytes)}"
+    told = f"Weights of {model} are being downloaded"
+    if total_bytes:
+        told += f": {amount(present_bytes, total_bytes)}"
     if remaining_seconds is not None:
         told += f", {time_left(remaining_seconds)} left"
     return f"{told}. {detail}" if detail else f"{told}."

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from services.cluster.errors import BadRequest, Conflict, ModelNotFound
+from services.cluster.errors import BadRequest, Conflict
 from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.cluster.store.connection import Store
 from services.inference.agent.catalogue import STARTER, Catalogue
 from services.inference.models.overrides import ModelOverrides
-from tests.inference.agent.specs import a_deployment
 from tests.inference.models.model_folders import write_model
 
 
@@ -32,19 +31,12 @@ async def test_a_missing_starter_is_explained_and_found_when_it_comes(
     assert (model.origin, model.host_id, model.context_tokens) == ("starter", "", 2048)
 
 
-async def test_a_folder_becomes_a_model_and_goes_again(registry: Registry, tmp_path: Path) -> None:
+async def test_a_folder_becomes_a_model(registry: Registry, tmp_path: Path) -> None:
     catalogue = Catalogue(registry, "here", tmp_path / "starter")
     folder = write_model(tmp_path / "my-model")
     added = await catalogue.add("", str(folder))
     assert (added.name, added.host_id) == ("my-model", "here")
     assert await catalogue.add("my-model", str(folder)) == added
-    await registry.put_deployment(a_deployment("d", model="my-model"))
-    with pytest.raises(Conflict, match="is used by d"):
-        await catalogue.remove("my-model")
-    await registry.delete_deployment("d")
-    await catalogue.remove("my-model")
-    with pytest.raises(ModelNotFound):
-        await catalogue.remove("my-model")
 
 
 async def test_a_name_is_taken_once(registry: Registry, tmp_path: Path) -> None:
@@ -70,13 +62,6 @@ async def test_a_relative_folder_is_refused(registry: Registry, tmp_path: Path) 
         await Catalogue(registry, "here", tmp_path).add("", "models/mine")
 
 
-async def test_the_starter_stays(registry: Registry, tmp_path: Path) -> None:
-    catalogue = Catalogue(registry, "here", write_model(tmp_path / "starter"))
-    await catalogue.register_starter()
-    with pytest.raises(Conflict, match="comes with Hearth"):
-        await catalogue.remove(STARTER)
-
-
 async def test_known_models_are_listed_after_those_that_were_added(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -86,9 +71,7 @@ async def test_known_models_are_listed_after_those_that_were_added(
     catalogue = Catalogue(registry, "here", tmp_path / "starter", known)
     added = await catalogue.add("b", str(write_model(tmp_path / "mine")))
     assert await catalogue.models() == [added, known["a"]]
-    with pytest.raises(ModelNotFound, match="a was not added"):
-        await catalogue.remove("a")
-    await catalogue.remove("b")
+    await registry.delete_model("b")
     assert await catalogue.models() == [known["a"], known["b"]]
 
 

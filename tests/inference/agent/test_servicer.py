@@ -27,7 +27,7 @@ async def servicer(store: Store, tmp_path: Path) -> AsyncIterator[InferenceServi
     cache = RegistryCache(registry)
     await cache.start()
     settings = InferenceSettings(data_dir=tmp_path, host_id="here", hub_url="")
-    weights = model_weights(store, registry, settings, "agent")
+    weights = model_weights(store, registry, settings, "agent", {})
     yield InferenceServicer(
         registry,
         cache,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -73,16 +74,17 @@ async def host(
     host_id: str = "here",
     *,
     works: bool = True,
+    known: Mapping[str, ModelRecord] = MappingProxyType({}),
     **changes: Any,
 ) -> AsyncIterator[Host]:
-    """`works`: it downloads what is asked for."""
+    """`works`: it downloads what is asked for. `known`: its catalogue."""
     data_dir.mkdir(exist_ok=True)
     changes = {"hub_url": hub.url, "download_lease_seconds": 5, **changes}
     settings = InferenceSettings(
         data_dir=data_dir, host_id=host_id, cluster_key=SecretStr("k"), **changes
     )
     registry = Registry(store)
-    weights = model_weights(store, registry, settings, f"agent/{host_id}", patience=SOON)
+    weights = model_weights(store, registry, settings, f"agent/{host_id}", known, patience=SOON)
     running = asyncio.create_task(weights.run()) if works else None
     try:
         yield Host(weights, registry, data_dir, host_id)

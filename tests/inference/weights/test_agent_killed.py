@@ -56,6 +56,7 @@ async def agent(
         "HEARTH_CLUSTER_KEY": settings.key,
         "HEARTH_HOST_ID": "here",
         "HEARTH_STARTER": "0",
+        "HEARTH_ALLOW_ECHO": "1",
         "HEARTH_HUB_URL": hub.url,
         "HEARTH_HUB_TOKEN": hub.token,
         "HEARTH_DOWNLOAD_LEASE_SECONDS": "1",

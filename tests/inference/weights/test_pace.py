@@ -28,6 +28,7 @@ def test_sentences() -> None:
     told = being_downloaded("a/b", 3_100_000_000, 7_200_000_000, 240.0)
     assert told == "Weights of a/b are being downloaded: 3.1 of 7.2 GB, about 4 minutes left."
     assert being_downloaded("m", 0, 100) == "Weights of m are being downloaded: 0 of 100 bytes."
+    assert being_downloaded("m", 0, 0) == "Weights of m are being downloaded."
     assert amount(400_000, 2_000_000) == "0.4 of 2.0 MB"
     assert [time_left(s) for s in (5, 61, 3500, 7200)] == [
         "less than a minute",
