@@ -35,8 +35,8 @@ DOCUMENT := $(if $(wildcard services/gateway/openapi.py),$(WEB)/openapi.json)
 step = echo "- $(1)" >&2; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN {printf \"  $(1): %.1f s\n\", \
 	$$EPOCHREALTIME - $$begun}" >&2' EXIT
 
-.PHONY: help setup proto run test lint types faults bench bench-jobs bench-devices docker-test admin-link token \
-	clean requirements
+.PHONY: help setup proto run test lint types faults bench bench-jobs bench-devices bench-inference docker-test \
+	admin-link token clean requirements
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
@@ -71,6 +71,9 @@ bench-jobs: setup  ## measure how soon a queued job starts, beside two bare writ
 
 bench-devices: setup  ## measure placing on 1,000 hosts with 8 GPUs each (slow)
 	@$(BIN)/python -m tests.bench.devices
+
+bench-inference: setup  ## measure our RPCs beside the same vLLM without them, and transformers (slow; a quiet machine)
+	@$(BIN)/python -m tests.bench.inference
 
 # Images may take longer to build than a test may hang.
 docker-test: setup  ## build the images and test them as containers; needs Docker and docker-compose (slow)
