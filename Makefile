@@ -35,8 +35,8 @@ DOCUMENT := $(if $(wildcard services/gateway/openapi.py),$(WEB)/openapi.json)
 step = echo "- $(1)" >&2; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN {printf \"  $(1): %.1f s\n\", \
 	$$EPOCHREALTIME - $$begun}" >&2' EXIT
 
-.PHONY: help setup proto run test lint types faults bench bench-jobs bench-devices bench-score docker-test \
-	admin-link token clean requirements models-doc
+.PHONY: help setup proto run test lint types faults bench bench-jobs bench-devices bench-score bench-inference \
+	docker-test admin-link token clean requirements models-doc
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
@@ -74,6 +74,9 @@ bench-devices: setup  ## measure placing on 1,000 hosts with 8 GPUs each (slow)
 
 bench-score: setup  ## measure losses of 200 files through a replica, beside vLLM driven directly (slow)
 	@$(BIN)/python -m tests.bench.score
+
+bench-inference: setup  ## measure our RPCs beside the same vLLM without them, and transformers (slow; a quiet machine)
+	@$(BIN)/python -m tests.bench.inference
 
 # Images may take longer to build than a test may hang.
 docker-test: setup  ## build the images and test them as containers; needs Docker and docker-compose (slow)

@@ -18,6 +18,7 @@ from typing import Any
 import vllm
 from vllm import PoolingParams, SamplingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.envs import disable_envs_cache, enable_envs_cache
 from vllm.exceptions import GracefulHTTPError, VLLMClientError
 from vllm.inputs import tokens_input
 from vllm.lora.request import LoRARequest
@@ -133,7 +134,9 @@ class VllmEngine(Engine):
 
     def _make(self) -> AsyncLLM:
         arguments = AsyncEngineArgs(**engine_arguments(self.config))
-        return AsyncLLM.from_engine_args(arguments, stat_loggers=[self._make_gauges])
+        llm = AsyncLLM.from_engine_args(arguments, stat_loggers=[self._make_gauges])
+        enable_envs_cache()  # else vLLM reads os.environ twice for each token
+        return llm
 
     def _make_gauges(self, vllm_config: object, engine_index: int) -> _Gauges:
         self._gauges = _Gauges(vllm_config, engine_index)
@@ -300,6 +303,7 @@ class VllmEngine(Engine):
     async def close(self) -> None:
         if self._llm is not None:
             llm, self._llm = self._llm, None
+            disable_envs_cache()  # another engine of this process may want others
             llm.output_processor.propagate_error(EngineDeadError())
             await asyncio.get_running_loop().run_in_executor(
                 self._thread, llm.shutdown, _SHUTDOWN_SECONDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -188,6 +189,7 @@ class Replica:
             state.generations = Generations(engine, limit)
             state.set(ReplicaPhase.WARMING, "answering a first request")
             await warm_up(engine, state.generations)
+            _keep_heap()
         except HearthError as error:
             return error.message
         except Exception as error:  # the boundary of the engine's start
@@ -230,6 +232,15 @@ async def warm_up(engine: Engine, generations: Generations) -> None:
     finished = [r async for r in generations.run(request) if r.HasField("finish")]
     if not finished:
         raise EngineUnavailable("The engine did not answer its first request.")
+
+
+def _keep_heap() -> None:
+    """What is there when the engine has started stays: nobody looks for garbage in it again.
+
+    With vLLM that is 640,000 objects, and each time all streams would stand still for 0.4 s.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _process_record(state: ReplicaState) -> ProcessRecord:
