@@ -17,8 +17,8 @@ from pathlib import Path
 from services.cluster.records import DeploymentRecord, ReplicaPhase
 from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
-from services.inference.agent.model_files import read_model
 from services.inference.engines.environment import engine_environment
+from services.inference.models.reading import read_model
 from tests.bench.engine_callers import Answer, Burst, Prompt
 from tests.bench.token_frames import READY
 
