@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from tests.e2e.running import ROOT, Cluster
+from tests.e2e.streams import Streams
 
 pytestmark = pytest.mark.e2e
 
@@ -35,37 +35,6 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("adapter")
     model.save_pretrained(folder)
     return folder
-
-
-class Load:
-    """Streams that go on one after another until told to stop, and count what failed."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._stop = threading.Event()
-        self.num_done = 0
-        self.failures: list[str] = []
-        self._threads = [threading.Thread(target=self._run) for _ in range(NUM_STREAMS)]
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self) -> None:
-        body = {"model": MODEL, "prompt": "def f(", "max_tokens": 32, "stream": True}
-        with self._cluster.client() as client:
-            while not self._stop.is_set():
-                with client.stream("POST", "/v1/completions", json=body) as response:
-                    text = "".join(response.iter_text())
-                if response.status_code != 200 or '"error"' in text or "[DONE]" not in text:
-                    self.failures.append(f"{response.status_code} {text[-300:]}")
-                self.num_done += 1
 
 
 @pytest.fixture
@@ -96,7 +65,7 @@ def test_an_adapter_comes_and_goes_under_load(
 ) -> None:
     deployment_id = admin.get("/api/v1/deployments").json()[0]["deployment_id"]
     before = mean_loss(cluster, MODEL)
-    with Load(cluster) as load:
+    with Streams(cluster, MODEL, NUM_STREAMS) as streams:
         files = {
             name: (name, (adapter / name).read_bytes())
             for name in ("adapter_config.json", "adapter_model.safetensors")
@@ -115,5 +84,5 @@ def test_an_adapter_comes_and_goes_under_load(
         with cluster.client() as client:
             gone = client.post("/v1/completions", json={"model": name, "prompt": "x"})
         assert gone.status_code == 404
-    assert load.failures == []
-    assert load.num_done >= NUM_STREAMS
+    assert streams.failures == []
+    assert streams.num_done >= NUM_STREAMS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from tests.contracts.tiny_model import write_adapter, write_model
 from tests.e2e.running import Cluster
+from tests.e2e.streams import Streams
 
 pytestmark = pytest.mark.faults
 
@@ -22,37 +22,6 @@ NUM_STREAMS = 8
 T = TypeVar("T")
 PATIENCE_SECONDS = 240
 GIB = 1024**3
-
-
-class Streams:
-    """Streams of a model that follow one another until told to stop; what failed is kept."""
-
-    def __init__(self, cluster: Cluster, model: str, num_streams: int) -> None:
-        self._cluster = cluster
-        self._body = {"model": model, "prompt": "def f(", "max_tokens": 32, "stream": True}
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(num_streams)]
-        self.num_done = 0
-        self.failures: list[str] = []
-
-    def __enter__(self) -> Streams:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self) -> None:
-        with self._cluster.client() as client:
-            while not self._ended.is_set():
-                with client.stream("POST", "/v1/completions", json=self._body) as response:
-                    text = "".join(response.iter_text())
-                if response.status_code != 200 or '"error"' in text or "[DONE]" not in text:
-                    self.failures.append(f"{response.status_code} {text[-300:]}")
-                self.num_done += 1
 
 
 @pytest.fixture
