@@ -16,8 +16,8 @@ _INTRODUCTION = """\
 <!-- Written by `make models-doc` from services/inference/models/catalogue.jsonl: change that. -->
 
 Hearth knows {num_models} open models; `GET /api/v1/models` lists them beside those that were added.
-Any of them may be deployed by its name. Any other model whose class vLLM {vllm} serves may be
-added by its folder.
+Any of them may be deployed by its name: its weights come from the hub, or were uploaded. Any other
+model whose class vLLM {vllm} serves may be added by its hub id or its folder.
 
 | column | says |
 |---|---|
@@ -34,9 +34,11 @@ an account that accepted it |
 _ADDING = """\
 ## Another model
 
-A model is added by a folder on the agent's host: config.json, tokenizer.json and safetensors, as
-transformers saves it. Class, context, memory need, quantization, fill-in-the-middle tokens, chat
-template, parsers, embedding size and LoRA support are read from its files.
+`POST /api/v1/models` adds a model by its hub id, at a `revision` if one is named, or by a folder on
+the agent's host: config.json, tokenizer.json and safetensors, as transformers saves it. Class,
+context, memory need, quantization, fill-in-the-middle tokens, chat template, parsers, embedding
+size and LoRA support are read from its files; of weights that are still on the hub only the headers
+are fetched for that ([operations](operations.md#models-and-their-weights)).
 
 | field | is given where the files do not say it, or to say something else |
 |---|---|

@@ -1,9 +1,9 @@
-"""What a model's files say about it: a folder with all of them, or with all but the weights."""
+"""What a model's files say about it. Of its weights only the headers are read."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,15 @@ from services.inference.models.architectures import SERVED, Architecture, Archit
 from services.inference.models.embeddings import embedding_size, longest_text, makes_embeddings
 from services.inference.models.overrides import ModelOverrides
 from services.inference.models.parsers import REASONING, TOOLS, parser_of
-from services.inference.models.shape import ModelShape, quantization, read_shape, text_config
+from services.inference.models.shape import ModelShape, quantization, read_shape
 from services.inference.models.weight_files import (
-    INDEX_FILE,
+    CONFIG_FILE,
     NumValues,
-    estimated_values,
     num_values,
     weight_names,
 )
 from services.inference.tokenization import TOKENIZER_FILE, read_json
 
-CONFIG_FILE = "config.json"
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.DOTALL)
 _LICENCE = re.compile(r"^(license(?:_name)?):[ \t]*(\S[^\n]*)$", re.MULTILINE)
 _MAX_README_BYTES = 1024 * 1024
@@ -40,14 +38,13 @@ _WHAT_FOR = {
 
 @dataclass(frozen=True)
 class _Files:
-    """The small files of a model, and the sizes of all of them by name."""
+    """The small files of a model, and the names of those with weights."""
 
     folder: Path
     config: Mapping[str, Any]
     tokenizer_config: Mapping[str, Any]
     special_tokens: frozenset[str]
-    sizes: Mapping[str, int]
-    has_weights: bool
+    weights: Sequence[str]
 
 
 def read_model(
@@ -55,20 +52,16 @@ def read_model(
     folder: Path,
     *,
     origin: str,
-    weights: Mapping[str, int] | None = None,
     overrides: ModelOverrides | None = None,
     host_id: str = "",
 ) -> ModelRecord:
-    """`folder` has the model's files; with `weights`, the sizes of all of them by name, it may
-    lack the large ones, as before a download: the record has no local_path then.
-
-    Raises BadRequest with a sentence when it is no model that can be served; `param` names the
+    """Raises BadRequest with a sentence when it is no model that can be served; `param` names the
     override that would help where one would.
     """
     given = overrides or ModelOverrides()
     architectures = Architectures.load()
     given.check(architectures)
-    files = _read_files(folder, weights)
+    files = _read_files(folder)
     architecture = _architecture(files.config, architectures)
     method, bits = quantization(files.config, architectures.quantizations, architectures.vllm)
     shape = read_shape(files.config, files.tokenizer_config)
@@ -76,7 +69,7 @@ def read_model(
     return ModelRecord(
         name=name,
         origin=origin,
-        local_path=str(folder) if files.has_weights else "",
+        local_path=str(folder),
         host_id=host_id,
         architecture=architecture.name,
         num_layers=shape.num_layers,
@@ -138,20 +131,16 @@ def _generation_facts(
     }
 
 
-def _read_files(folder: Path, weights: Mapping[str, int] | None) -> _Files:
+def _read_files(folder: Path) -> _Files:
     if not folder.is_dir():
         raise BadRequest(f"There is no folder {folder} on the agent's host.", param="local_path")
-    if weights is None:
-        sizes: Mapping[str, int] = {p.name: p.stat().st_size for p in folder.iterdir()}
-    else:
-        sizes = weights
+    names = {place.name for place in folder.iterdir()}
+    weights = weight_names(folder, names)  # first: says more where the format is another one
     if not (folder / CONFIG_FILE).is_file():
-        weight_names(folder, sizes)  # says more where the format is another one
         raise BadRequest(
             f"{folder} has no {CONFIG_FILE}: it must be a model folder as transformers saves it.",
             param="local_path",
         )
-    weight_names(folder, sizes)
     if not (folder / TOKENIZER_FILE).is_file():
         raise BadRequest(
             f"{folder} has no {TOKENIZER_FILE}: save the model's fast tokenizer there.",
@@ -162,8 +151,7 @@ def _read_files(folder: Path, weights: Mapping[str, int] | None) -> _Files:
         config=read_json(folder / CONFIG_FILE),
         tokenizer_config=read_json(folder / "tokenizer_config.json"),
         special_tokens=_special_tokens(folder),
-        sizes=sizes,
-        has_weights=weights is None,
+        weights=weights,
     )
 
 
@@ -201,20 +189,12 @@ def _kv_values(architecture: Architecture, known: Architectures, shape: ModelSha
 
 
 def _size(files: _Files, shape: ModelShape, bits: int) -> dict[str, int]:
-    names = weight_names(files.folder, files.sizes)
-    total_bytes = sum(files.sizes[name] for name in names)
-    if files.has_weights:
-        values = num_values(files.folder, names, bits)
-        return {
-            "num_parameters": values.total,
-            "num_active_parameters": _num_active(values, shape),
-            "weights_bytes": total_bytes,
-        }
-    metadata = read_json(files.folder / INDEX_FILE).get("metadata")
-    told = metadata.get("total_parameters") if isinstance(metadata, dict) else None
-    if bits or not isinstance(told, int) or told <= 0:
-        told = estimated_values(total_bytes, text_config(files.config), bits)
-    return {"num_parameters": told, "weights_bytes": total_bytes}
+    values = num_values(files.folder, files.weights, bits)
+    return {
+        "num_parameters": values.total,
+        "num_active_parameters": _num_active(values, shape),
+        "weights_bytes": sum((files.folder / name).stat().st_size for name in files.weights),
+    }
 
 
 def _num_active(values: NumValues, shape: ModelShape) -> int:

@@ -92,11 +92,11 @@ def _rope_factor(text: Mapping[str, Any]) -> float:
     rope = text.get("rope_scaling") or text.get("rope_parameters")
     if not isinstance(rope, dict) or "gemma3" in str(text.get("model_type")):
         return 1.0
-    kind = str(rope.get("rope_type") or rope.get("type"))
+    kind = str(rope.get("rope_type") or rope.get("type") or "default")
     factor = rope.get("factor")
-    if kind in _SCALED_ALREADY or not isinstance(factor, int | float):
+    if kind in _SCALED_ALREADY or not isinstance(factor, int | float) or not factor > 0:  # or NaN
         return 1.0
-    return float(factor) if 0 < factor < _MOST else 1.0
+    return float(min(factor, _MOST))
 
 
 def _num_kv_heads(text: Mapping[str, Any], num_heads: int) -> int:

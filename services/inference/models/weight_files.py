@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from safetensors import SafetensorError, safe_open
 
 from services.cluster.errors import BadRequest
 from services.inference.tokenization import read_json
 
+CONFIG_FILE = "config.json"
 INDEX_FILE = "model.safetensors.index.json"
 _ENDING = ".safetensors"
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+_OTHER_FORMATS = {
+    ".bin": "a pickle checkpoint",
+    ".ckpt": "a pickle checkpoint",
+    ".gguf": "a GGUF file",
+    ".h5": "a Keras file",
+    ".msgpack": "a Flax file",
+    ".pkl": "a pickle",
+    ".pt": "a pickle checkpoint",
+    ".pth": "a pickle checkpoint",
+}
 # Mistral's own layout of the same weights, beside the one that vLLM reads.
 _CONSOLIDATED = "consolidated"
 # Of quantized weights: several values in one number, and what is there only to unpack them.
@@ -26,7 +36,7 @@ _VALUE_BITS = {"F64": 64, "F32": 32, "BF16": 16, "F16": 16, "I64": 64, "I32": 32
 
 def is_model_folder(folder: Path) -> bool:
     """Whether the files that every model has are there; says nothing about what they hold."""
-    return (folder / "config.json").is_file() and any(folder.glob(f"*{_ENDING}"))
+    return (folder / CONFIG_FILE).is_file() and any(folder.glob(f"*{_ENDING}"))
 
 
 def weight_names(folder: Path, names: Collection[str]) -> list[str]:
@@ -34,9 +44,9 @@ def weight_names(folder: Path, names: Collection[str]) -> list[str]:
 
     Raises BadRequest where there are none that may be read, or not all of them.
     """
-    found = sorted(name for name in names if name.endswith(_ENDING) and "/" not in name)
+    found = sorted(name for name in names if name.endswith(_ENDING))
     if not found:
-        raise BadRequest(_without_safetensors(names))
+        raise BadRequest(without_safetensors(names, str(folder)))
     shards = read_json(folder / INDEX_FILE).get("weight_map")
     if not isinstance(shards, dict):
         return [n for n in found if not n.startswith(_CONSOLIDATED)] or found
@@ -50,18 +60,14 @@ def weight_names(folder: Path, names: Collection[str]) -> list[str]:
     return wanted
 
 
-def _without_safetensors(names: Collection[str]) -> str:
-    if any(name.endswith(".gguf") for name in names):
-        return (
-            "The weights are in GGUF only, which this engine does not read; take the model's"
-            " repository with .safetensors files, from which the GGUF was made."
-        )
-    if pickles := sorted(name for name in names if name.endswith(_PICKLES)):
-        return (
-            f"The weights are pickled ({pickles[0]}), a format that can run code and is not read;"
-            " save the model with .safetensors files."
-        )
-    return f"There is no {_ENDING} file with weights; save the model in this format."
+def without_safetensors(names: Collection[str], whose: str) -> str:
+    """The sentence that refuses a model for what it has instead; `whose` begins it."""
+    kinds = ((name, _OTHER_FORMATS.get(PurePath(name).suffix.lower())) for name in sorted(names))
+    instead = next((f", only {kind} ({name})" for name, kind in kinds if kind), "")
+    return (
+        f"{whose} has no {_ENDING} file{instead}. Other formats can run code or are not read: take"
+        " a model that is saved as safetensors, or convert this one."
+    )
 
 
 @dataclass(frozen=True)
@@ -109,10 +115,3 @@ def _values_of(name: str, tensor: object, bits: int) -> int:
         kind: str = tensor.get_dtype()  # type: ignore[attr-defined]
         return count * _VALUE_BITS.get(kind, 8) // bits
     return count
-
-
-def estimated_values(total_bytes: int, config: Mapping[str, object], bits: int) -> int:
-    """Of weights that are not here yet, from their size and the type that config.json names."""
-    kind = str(config.get("dtype") or config.get("torch_dtype") or "")
-    value_bits = bits or (32 if kind.endswith("float32") else 16)
-    return total_bytes * 8 // value_bits

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from services.cluster.errors import BadRequest
+from services.inference.models.weight_files import CONFIG_FILE, INDEX_FILE, without_safetensors
 
-CONFIG = "config.json"
-_INDEX = "model.safetensors.index.json"
 _SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 _WEIGHTS = re.compile(r"([0-9]_[A-Za-z]+/)?[^/]+\.safetensors")
 # The folders are those of sentence-transformers (1_Pooling) and of named chat templates.
@@ -26,16 +25,6 @@ _SMALL = re.compile(
     r"|chat_template\.json|([\w-]+/)?[\w-]+\.jinja"
     r"|(README|LICEN[SC]E|NOTICE)[\w.-]*"
 )
-_OTHER_FORMATS = {
-    ".bin": "a pickle checkpoint",
-    ".ckpt": "a pickle checkpoint",
-    ".gguf": "a GGUF file",
-    ".h5": "a Keras file",
-    ".msgpack": "a Flax file",
-    ".pkl": "a pickle",
-    ".pt": "a pickle checkpoint",
-    ".pth": "a pickle checkpoint",
-}
 _CODE = frozenset({".py", ".pyc", ".so", ".sh"})
 
 
@@ -56,17 +45,15 @@ def choose_files(paths: Collection[str], whose: str) -> Chosen:
     small = tuple(sorted(path for path in paths if _is_small(path)))
     weights = sorted(path for path in paths if _WEIGHTS.fullmatch(path))
     top = [path for path in weights if "/" not in path]
-    if CONFIG not in small:
+    if CONFIG_FILE not in small:
         raise BadRequest(
-            f"{whose} has no {CONFIG}: it must be a model as transformers saves it.{_seen(paths)}"
+            f"{whose} has no {CONFIG_FILE}: it must be a model as transformers saves it."
+            f"{_seen(paths)}"
         )
     if not top:
-        raise BadRequest(
-            f"{whose} has no .safetensors file{_instead(paths)}. Other formats can run code or are"
-            " not read: take a model that is saved as safetensors, or convert this one."
-        )
+        raise BadRequest(without_safetensors(paths, whose))
     own: list[str] = []
-    if _INDEX in small:
+    if INDEX_FILE in small:
         own = [path for path in top if _SHARD.fullmatch(path)]
     elif "model.safetensors" in top:
         own = ["model.safetensors"]
@@ -77,14 +64,6 @@ def choose_files(paths: Collection[str], whose: str) -> Chosen:
 
 def _is_small(path: str) -> bool:
     return _SMALL.fullmatch(path) is not None and PurePosixPath(path).suffix not in _CODE
-
-
-def _instead(paths: Collection[str]) -> str:
-    for path in sorted(paths):
-        kind = _OTHER_FORMATS.get(PurePosixPath(path).suffix.lower())
-        if kind:
-            return f", only {kind} ({path})"
-    return ""
 
 
 def _seen(paths: Collection[str]) -> str:

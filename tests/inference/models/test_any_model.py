@@ -14,7 +14,6 @@ from services.cluster.errors import BadRequest
 from services.cluster.records import ModelRecord
 from services.inference.models.overrides import ModelOverrides
 from services.inference.models.reading import read_model
-from services.inference.models.weight_files import INDEX_FILE
 from tests.inference.models.model_folders import write_model
 
 
@@ -26,24 +25,6 @@ def without_weights(folder: Path) -> Path:
     for place in folder.glob("*.safetensors"):
         place.unlink()
     return folder
-
-
-def test_a_model_whose_weights_are_not_here_yet(tmp_path: Path) -> None:
-    folder = without_weights(write_model(tmp_path / "m", torch_dtype="bfloat16"))
-    sizes = {"config.json": 10, "m-1.safetensors": 600, "m-2.safetensors": 400, "x.bin": 9000}
-    found = read_model("m", folder, origin="hub", weights=sizes)
-    assert (found.num_parameters, found.weights_bytes) == (500, 1000)
-    assert (found.local_path, found.origin, found.fim_family) == ("", "hub", "qwen2.5-coder")
-    index = {
-        "metadata": {"total_parameters": 321},
-        "weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"},
-    }
-    (folder / INDEX_FILE).write_text(json.dumps(index))
-    assert read_model("m", folder, origin="hub", weights=sizes).num_parameters == 321
-    with pytest.raises(BadRequest, match=r"names m-2.safetensors"):
-        read_model("m", folder, origin="hub", weights={"m-1.safetensors": 600})
-    with pytest.raises(BadRequest, match="pickled"):
-        read_model("m", folder, origin="hub", weights={"pytorch_model.bin": 600})
 
 
 def test_code_of_its_own_is_no_matter_where_vllm_has_the_class(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from services.cluster.errors import BadRequest
@@ -50,6 +50,9 @@ def refusal(folder: Path) -> str:
 
 
 @given(config=CONFIG)
+@example(config={"rope_scaling": {"rope_type": ["linear"], "factor": 2.0}})
+@example(config={"rope_scaling": {"rope_type": "linear", "factor": float("nan")}})
+@example(config={"rope_scaling": {"rope_type": "linear", "factor": 10**400}})
 @settings(SHARED, max_examples=150)
 def test_any_config(tmp_path: Path, config: dict[str, Any]) -> None:
     folder = tmp_path / "m"

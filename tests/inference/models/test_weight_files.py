@@ -11,7 +11,6 @@ from safetensors.numpy import save_file
 from services.cluster.errors import BadRequest
 from services.inference.models.weight_files import (
     INDEX_FILE,
-    estimated_values,
     is_model_folder,
     num_values,
     weight_names,
@@ -24,7 +23,7 @@ def write_index(folder: Path, *names: str) -> None:
 
 
 def test_the_index_says_which_files_count(tmp_path: Path) -> None:
-    names = {"a.safetensors", "b.safetensors", "other.safetensors", "onnx/c.safetensors", "README"}
+    names = {"a.safetensors", "b.safetensors", "other.safetensors", "README"}
     assert weight_names(tmp_path, names) == ["a.safetensors", "b.safetensors", "other.safetensors"]
     write_index(tmp_path, "b.safetensors", "a.safetensors", "a.safetensors")
     assert weight_names(tmp_path, names) == ["a.safetensors", "b.safetensors"]
@@ -39,9 +38,9 @@ def test_the_same_weights_in_mistrals_own_layout_do_not_count_twice(tmp_path: Pa
 @pytest.mark.parametrize(
     ("names", "word"),
     [
-        ({"pytorch_model.bin", "model.gguf"}, "GGUF only"),
-        ({"pytorch_model-1.bin", "config.json"}, r"pickled \(pytorch_model-1.bin\)"),
-        ({"consolidated.00.pth"}, "pickled"),
+        ({"README.md", "model.gguf"}, r"only a GGUF file \(model.gguf\)"),
+        ({"pytorch_model-1.bin", "config.json"}, r"pickle checkpoint \(pytorch_model-1.bin\)"),
+        ({"consolidated.00.pth"}, "pickle checkpoint"),
         ({"config.json"}, "no .safetensors file"),
     ],
 )
@@ -88,21 +87,6 @@ def test_experts_are_counted_apart(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "m.safetensors")
     found = num_values(tmp_path, ["m.safetensors"], 0)
     assert (found.total, found.of_experts) == (20, 16)
-
-
-@pytest.mark.parametrize(
-    ("config", "bits", "values"),
-    [
-        ({"torch_dtype": "bfloat16"}, 0, 500),
-        ({"dtype": "float32"}, 0, 250),
-        ({}, 0, 500),
-        ({"dtype": "float16"}, 4, 2000),
-    ],
-)
-def test_the_size_of_files_tells_how_many_values_there_will_be(
-    config: dict[str, object], bits: int, values: int
-) -> None:
-    assert estimated_values(1000, config, bits) == values
 
 
 def test_a_model_folder_has_config_and_weights(tmp_path: Path) -> None:
