@@ -91,6 +91,7 @@ export function DeploymentForm(props: DeploymentFormProps) {
             <HostPlan
               plan={plan.data ?? first}
               error={refusal}
+              isMarked={Object.keys(faults).length > 0}
               isStale={isSound && (isStale || plan.isPlaceholderData || plan.isPending)}
               devices={cluster.devices}
               weights={model?.weights}

@@ -15,6 +15,8 @@ import { plannedBytes } from "./startingShare";
 interface HostPlanProps {
   plan: DeploymentPlan;
   error: Error | null;
+  /** Whether the form says at a field what is wrong. */
+  isMarked: boolean;
   /** Whether a newer one is on its way. */
   isStale: boolean;
   devices: Device[];
@@ -24,14 +26,24 @@ interface HostPlanProps {
 }
 
 /** Whether it fits and where, before it is hosted. */
-export function HostPlan({ plan, error, isStale, devices, weights, retry }: HostPlanProps) {
+export function HostPlan({
+  plan,
+  error,
+  isMarked,
+  isStale,
+  devices,
+  weights,
+  retry,
+}: HostPlanProps) {
   const needed = plannedBytes(plan);
   return (
     <Surface label="Plan">
       <Row>
         <Stack gap="md" aria-busy={isStale}>
           <Text fw={600}>Plan {isStale && <Loader size={12} ml={6} aria-label="Planning" />}</Text>
-          {error ? (
+          {isMarked ? (
+            <Alert color="yellow">What is marked cannot be. The plan comes when it is right.</Alert>
+          ) : error ? (
             <ProblemAlert title="This cannot be" error={error} onRetry={retry} />
           ) : (
             <>
@@ -95,8 +107,7 @@ export function HostPlan({ plan, error, isStale, devices, weights, retry }: Host
           )}
           {weights && weights.state !== "present" && (
             <Alert color="yellow" icon={<IconDownload aria-hidden />} title="Weights are missing">
-              {weights.detail ||
-                "Its weights are not on the agent's host. Replicas wait until they are."}
+              {weights.detail || "They are not on the agent's host. It starts only when they are."}
             </Alert>
           )}
         </Stack>
