@@ -10,7 +10,7 @@ import { ProblemAlert } from "../../parts/ProblemAlert";
 import { Row } from "../../parts/Row";
 import { Surface } from "../../parts/Surface";
 import { deviceNames } from "./hosted";
-import { plannedBytes } from "./startingShare";
+import { plannedBytes, verdictOf } from "./planned";
 
 interface HostPlanProps {
   plan: DeploymentPlan;
@@ -36,6 +36,7 @@ export function HostPlan({
   retry,
 }: HostPlanProps) {
   const needed = plannedBytes(plan);
+  const verdict = verdictOf(plan);
   return (
     <Surface label="Plan">
       <Row>
@@ -47,7 +48,7 @@ export function HostPlan({
             <ProblemAlert title="This cannot be" error={error} onRetry={retry} />
           ) : (
             <>
-              {plan.fits ? (
+              {verdict === "fits" ? (
                 <Alert color="teal" icon={<IconCheck aria-hidden />} title="It fits">
                   {plan.replicas.map((replica, index) => (
                     // biome-ignore lint/suspicious/noArrayIndexKey: replicas are known by number
@@ -58,9 +59,9 @@ export function HostPlan({
                 </Alert>
               ) : (
                 <Alert
-                  color="red"
+                  color={verdict === "waits" ? "yellow" : "red"}
                   icon={<IconAlertTriangle aria-hidden />}
-                  title="It does not fit now"
+                  title={verdict === "waits" ? "It has to wait" : "It does not fit"}
                 >
                   <Text size="sm">{plan.refusal}</Text>
                   {plan.advice.length > 0 && (
