@@ -156,7 +156,7 @@ async def test_a_model_is_planned_before_it_is_hosted(watched: Watched) -> None:
     plan = page.get_by_role("region", name="Plan")
     await expect(plan).to_contain_text("It fits")
     await page.get_by_role("textbox", name="Share of each device").fill("0.5")
-    await expect(plan).to_contain_text("It does not fit now")
+    await expect(plan).to_contain_text("It does not fit")
     await page.get_by_role("button", name="Cancel").click()
     await page.get_by_role("button", name="More about starter-coder").click()
     await page.get_by_role("menuitem", name="Delete").click()

@@ -27,6 +27,15 @@ export const theme = createTheme({
   cursorType: "pointer",
   respectReducedMotion: true,
   components: {
+    // Its own track has the colour of a dark page, and can not be seen there.
+    SegmentedControl: {
+      styles: {
+        root: {
+          background: "var(--hearth-sunken)",
+          boxShadow: "inset 0 0 0 1px var(--hearth-line)",
+        },
+      },
+    },
     Modal: { styles: { title: { fontWeight: 650, fontSize: "var(--mantine-font-size-lg)" } } },
   },
 });

@@ -3,7 +3,7 @@ import { IconTemperature } from "@tabler/icons-react";
 import type { Device } from "../api/queries";
 import { DeviceShare } from "./DeviceShare";
 import classes from "./Devices.module.css";
-import { deviceShares, freeBytes } from "./deviceShares";
+import { deviceShares, freeBytes, shortId } from "./deviceShares";
 import { bytes } from "./format";
 
 export function DeviceCard({ device }: { device: Device }) {
@@ -23,8 +23,8 @@ export function DeviceCard({ device }: { device: Device }) {
           )}
         </Group>
         <Text size="sm" c="dimmed" truncate title={device.device_id}>
-          {device.kind === "cpu" ? "processor" : "GPU"} on {device.host_id},{" "}
-          {bytes(device.total_bytes)}
+          {device.kind === "cpu" ? "processor" : `GPU ${shortId(device.device_id)}`} on{" "}
+          {device.host_id}, {bytes(device.total_bytes)}
         </Text>
       </div>
       <Progress.Root size="lg" aria-label={`Memory of ${device.name}`}>

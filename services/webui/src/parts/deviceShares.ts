@@ -59,6 +59,10 @@ const heldBytes = (shares: readonly DeviceShare[]) =>
 export const freeBytes = (device: Device, shares: readonly DeviceShare[]): number =>
   Math.max(0, device.total_bytes - heldBytes(shares));
 
+/** Enough of a device's UUID to tell it from others, such as "030d97d7". */
+export const shortId = (deviceId: string): string =>
+  /^GPU-([0-9a-f]{8})-/.exec(deviceId)?.[1] ?? deviceId;
+
 /** Devices by host, hosts by name. */
 export function byHost(devices: readonly Device[]): [string, Device[]][] {
   const hosts = [...new Set(devices.map((device) => device.host_id))].sort();

@@ -62,13 +62,10 @@ export function DeploymentCard(props: DeploymentCardProps) {
           <Facts
             facts={[
               ["Replicas", `${readyReplicas(deployment).length} of ${integer(num_replicas)} ready`],
-              ["Devices", devices_per_replica > 1 ? `${devices_per_replica} each` : "1 each"],
+              ["Devices", `${devices_per_replica} each, ${device_bytes > 0 ? "shared" : "whole"}`],
               ["Context", context > 0 ? `${integer(context)} tokens` : ""],
               ["Adapter", adapterWords(deployment, cluster.adapters)],
-              [
-                "Memory",
-                held > 0 ? `${bytes(held)}${device_bytes > 0 ? "" : ", whole devices"}` : "",
-              ],
+              ["Memory", held > 0 ? bytes(held) : ""],
               ["Up", since > 0 ? duration(now - since) : ""],
             ]}
           />
@@ -87,6 +84,9 @@ export function DeploymentCard(props: DeploymentCardProps) {
             <ReplicaRow
               replica={replica}
               cluster={cluster}
+              isExplained={
+                deployment.phase !== "ready" && deployment.detail.includes(replica.detail)
+              }
               now={now}
               onLog={() => props.onLog(replica.replica_id)}
             />

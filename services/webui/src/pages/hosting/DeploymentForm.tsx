@@ -23,7 +23,7 @@ import {
 import { faultOfProblem } from "./faultOfProblem";
 import type { HostFormProps } from "./HostForm";
 import { HostPlan } from "./HostPlan";
-import { startingShare } from "./startingShare";
+import { startingShare, verdictOf } from "./planned";
 
 // As long as somebody types, no plan is asked for.
 const TYPING_MS = 400;
@@ -34,6 +34,8 @@ interface DeploymentFormProps extends HostFormProps {
   /** What is asked for until now; null for a new deployment. */
   now: NewDeployment | null;
 }
+
+const hasField = (error: Error | null) => Object.keys(faultOfProblem(error)).length > 0;
 
 export function DeploymentForm(props: DeploymentFormProps) {
   const { modelName, model, cluster, first, onDone } = props;
@@ -54,6 +56,7 @@ export function DeploymentForm(props: DeploymentFormProps) {
   const changes = now ? changesOf(now, wanted) : null;
   const isSame = changes !== null && Object.keys(changes).length === 0;
   const refusal = isStale ? null : plan.error;
+  const verdict = verdictOf(plan.data ?? first);
   const faults = { ...faultOfProblem(refusal), ...faultOfProblem(saving.error), ...seen };
 
   function set(changed: Partial<typeof draft>) {
@@ -91,18 +94,21 @@ export function DeploymentForm(props: DeploymentFormProps) {
             <HostPlan
               plan={plan.data ?? first}
               error={refusal}
+              isMarked={!isSound || hasField(refusal)}
               isStale={isSound && (isStale || plan.isPlaceholderData || plan.isPending)}
               devices={cluster.devices}
               weights={model?.weights}
               retry={() => void plan.refetch()}
             />
-            {saving.isError && <ProblemAlert title="It was not saved" error={saving.error} />}
+            {saving.isError && !hasField(saving.error) && (
+              <ProblemAlert title="It was not saved" error={saving.error} />
+            )}
             <Group>
               <Button
                 type="submit"
                 leftSection={<IconPlayerPlay size={16} aria-hidden />}
                 loading={saving.isPending}
-                disabled={!isSound || isSame || refusal !== null}
+                disabled={!isSound || isSame || refusal !== null || verdict === "never"}
               >
                 {now ? "Save the changes" : "Host it"}
               </Button>
@@ -117,7 +123,7 @@ export function DeploymentForm(props: DeploymentFormProps) {
                   : needsNewReplicas(changes)
                     ? "New replicas are started, beside the old ones if memory allows."
                     : "Replicas that run take it over at once."
-                : plan.data && !plan.data.fits
+                : verdict === "waits"
                   ? "It can be hosted nevertheless, and waits until there is room."
                   : ""}
             </Text>

@@ -10,11 +10,13 @@ import { ProblemAlert } from "../../parts/ProblemAlert";
 import { Row } from "../../parts/Row";
 import { Surface } from "../../parts/Surface";
 import { deviceNames } from "./hosted";
-import { plannedBytes } from "./startingShare";
+import { plannedBytes, verdictOf } from "./planned";
 
 interface HostPlanProps {
   plan: DeploymentPlan;
   error: Error | null;
+  /** Whether the form says at a field what is wrong. */
+  isMarked: boolean;
   /** Whether a newer one is on its way. */
   isStale: boolean;
   devices: Device[];
@@ -24,18 +26,29 @@ interface HostPlanProps {
 }
 
 /** Whether it fits and where, before it is hosted. */
-export function HostPlan({ plan, error, isStale, devices, weights, retry }: HostPlanProps) {
+export function HostPlan({
+  plan,
+  error,
+  isMarked,
+  isStale,
+  devices,
+  weights,
+  retry,
+}: HostPlanProps) {
   const needed = plannedBytes(plan);
+  const verdict = verdictOf(plan);
   return (
     <Surface label="Plan">
       <Row>
         <Stack gap="md" aria-busy={isStale}>
           <Text fw={600}>Plan {isStale && <Loader size={12} ml={6} aria-label="Planning" />}</Text>
-          {error ? (
+          {isMarked ? (
+            <Alert color="yellow">What is marked cannot be. The plan comes when it is right.</Alert>
+          ) : error ? (
             <ProblemAlert title="This cannot be" error={error} onRetry={retry} />
           ) : (
             <>
-              {plan.fits ? (
+              {verdict === "fits" ? (
                 <Alert color="teal" icon={<IconCheck aria-hidden />} title="It fits">
                   {plan.replicas.map((replica, index) => (
                     // biome-ignore lint/suspicious/noArrayIndexKey: replicas are known by number
@@ -46,9 +59,9 @@ export function HostPlan({ plan, error, isStale, devices, weights, retry }: Host
                 </Alert>
               ) : (
                 <Alert
-                  color="red"
+                  color={verdict === "waits" ? "yellow" : "red"}
                   icon={<IconAlertTriangle aria-hidden />}
-                  title="It does not fit now"
+                  title={verdict === "waits" ? "It has to wait" : "It does not fit"}
                 >
                   <Text size="sm">{plan.refusal}</Text>
                   {plan.advice.length > 0 && (
@@ -95,8 +108,7 @@ export function HostPlan({ plan, error, isStale, devices, weights, retry }: Host
           )}
           {weights && weights.state !== "present" && (
             <Alert color="yellow" icon={<IconDownload aria-hidden />} title="Weights are missing">
-              {weights.detail ||
-                "Its weights are not on the agent's host. Replicas wait until they are."}
+              {weights.detail || "They are not on the agent's host. It starts only when they are."}
             </Alert>
           )}
         </Stack>

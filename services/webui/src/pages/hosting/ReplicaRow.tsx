@@ -10,12 +10,14 @@ import { deviceNames } from "./hosted";
 interface ReplicaRowProps {
   replica: Replica;
   cluster: ClusterState;
+  /** Whether its deployment has said already why it is not ready. */
+  isExplained: boolean;
   /** In unix seconds. */
   now: number;
   onLog: () => void;
 }
 
-export function ReplicaRow({ replica, cluster, now, onLog }: ReplicaRowProps) {
+export function ReplicaRow({ replica, cluster, isExplained, now, onLog }: ReplicaRowProps) {
   const { replica_id, phase, detail, started_at, num_running, num_waiting } = replica;
   const isReady = phase === "ready";
   return (
@@ -47,7 +49,7 @@ export function ReplicaRow({ replica, cluster, now, onLog }: ReplicaRowProps) {
       }
       wideAside
     >
-      {!isReady && detail && (
+      {!isReady && !isExplained && detail && (
         <Text size="sm" {...(phase === "failed" && { c: "red" })}>
           {detail}
         </Text>

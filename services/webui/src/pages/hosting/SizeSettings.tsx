@@ -3,9 +3,9 @@ import type { CatalogueModel } from "../../api/catalogue";
 import type { DeploymentPlan } from "../../api/deployments";
 import { roomyGibText } from "./gib";
 import { NumberField } from "./NumberField";
+import { plannedBytes } from "./planned";
 import type { SettingsProps } from "./SettingsProps";
 import { hasGpu, reasonWords, shardingOptions } from "./sharding";
-import { plannedBytes } from "./startingShare";
 
 interface SizeSettingsProps extends SettingsProps {
   model: CatalogueModel | undefined;

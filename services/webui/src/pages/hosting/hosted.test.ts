@@ -14,13 +14,13 @@ const device = (device_id: string, name: string, ...held: [string, number][]) =>
     assignments: held.map(([holder, device_bytes]) => ({ holder, device_bytes, assigned_at: 0 })),
   }) as unknown as Device;
 
-it("sums what its own replicas hold", () => {
+it("sums what its own replicas hold, whatever their generation", () => {
   const devices = [
-    device("a", "A", ["replica/x-0", 4], ["replica/y-0", 2]),
-    device("b", "B", ["replica/x-1", 0], ["run/x-0", 3]),
+    device("a", "A", ["replica/x-0", 4], ["replica/x-1-0", 2]),
+    device("b", "B", ["replica/x-1.3", 0], ["run/x-0", 3], ["quarantine/replica/x-0", 5]),
   ];
-  const two = deployment("x", "m", replica("x-0"), replica("x-1"));
-  expect(heldBytes(two, devices)).toBe(28);
+  expect(heldBytes(deployment("x", "m"), devices)).toBe(28);
+  expect(heldBytes(deployment("x-1", "m"), devices)).toBe(2);
   expect(heldBytes(deployment("z", "m"), devices)).toBe(0);
 });
 
@@ -41,10 +41,15 @@ it("has the context that is wanted, or that of its replicas", () => {
   expect(contextOf(deployment("x", "m"))).toBe(0);
 });
 
-it("counts devices of the same name", () => {
-  const devices = [device("1", "A"), device("2", "A"), device("3", "B")];
-  const spread = { ...replica("a"), device_ids: ["1", "2", "3", "gone"] };
-  expect(deviceNames(spread, devices)).toBe("2 × A, B, gone");
+it("says which devices they are where others are called the same", () => {
+  const devices = [
+    device("GPU-030d97d7-5eea", "A"),
+    device("GPU-11111111-5eea", "A"),
+    device("GPU-22222222-5eea", "B"),
+  ];
+  const spread = (...device_ids: string[]) => deviceNames({ device_ids }, devices);
+  expect(spread("GPU-030d97d7-5eea", "GPU-11111111-5eea")).toBe("2 × A (030d97d7, 11111111)");
+  expect(spread("GPU-22222222-5eea", "gone")).toBe("B, gone");
 });
 
 it("says what stops with it", () => {

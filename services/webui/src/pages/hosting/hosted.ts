@@ -1,14 +1,16 @@
 import type { Deployment, Device, Replica } from "../../api/queries";
+import { shortId } from "../../parts/deviceShares";
 import { plural } from "../../parts/format";
 import { readyReplicas } from "../../parts/readiness";
 
-/** Bytes that the replicas of a deployment hold on all devices. */
-export function heldBytes(deployment: Deployment, devices: readonly Device[]): number {
-  const holders = new Set(deployment.replicas.map((each) => `replica/${each.replica_id}`));
+const HOLDER = /^replica\/(.+)-\d+(?:\.\d+)?$/;
+
+/** Bytes that a deployment holds on all devices, also for replicas that have not yet begun. */
+export function heldBytes({ deployment_id }: Deployment, devices: readonly Device[]): number {
   return devices
     .flatMap(({ assignments, total_bytes }) =>
       assignments
-        .filter(({ holder }) => holders.has(holder))
+        .filter(({ holder }) => HOLDER.exec(holder)?.[1] === deployment_id)
         .map(({ device_bytes }) => device_bytes || total_bytes),
     )
     .reduce((sum, held) => sum + held, 0);
@@ -24,18 +26,21 @@ export function readySince(deployment: Deployment): number {
 export const contextOf = ({ context_tokens, replicas }: Deployment): number =>
   context_tokens || Math.max(0, ...replicas.map((replica) => replica.context_tokens));
 
-/** Names of a replica's devices, each as often as it is there: "2 × NVIDIA A100". */
+/**
+ * Devices of a replica by name, such as "2 × NVIDIA A100". Which ones is said where others are called
+ * the same.
+ */
 export function deviceNames(
   { device_ids }: Pick<Replica, "device_ids">,
   devices: readonly Device[],
 ): string {
-  const names = device_ids.map(
-    (id) => devices.find((device) => device.device_id === id)?.name ?? id,
-  );
-  return [...new Set(names)]
+  const nameOf = (id: string) => devices.find(({ device_id }) => device_id === id)?.name ?? id;
+  return [...new Set(device_ids.map(nameOf))]
     .map((name) => {
-      const count = names.filter((other) => other === name).length;
-      return count > 1 ? `${count} × ${name}` : name;
+      const ids = device_ids.filter((id) => nameOf(id) === name);
+      const isOne = devices.filter((device) => device.name === name).length <= 1;
+      const head = ids.length > 1 ? `${ids.length} × ${name}` : name;
+      return isOne ? head : `${head} (${ids.map(shortId).join(", ")})`;
     })
     .join(", ");
 }

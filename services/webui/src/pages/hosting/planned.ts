@@ -6,6 +6,17 @@ import { roomyGibText } from "./gib";
 export const plannedBytes = (plan: DeploymentPlan): number =>
   plan.weights_bytes + plan.kv_cache_bytes + plan.overhead_bytes;
 
+export type Verdict = "fits" | "waits" | "never";
+
+/** What becomes of it now: with less of a device than it needs it does not wait, it is refused. */
+export function verdictOf({ fits, usable_bytes, least_bytes }: DeploymentPlan): Verdict {
+  if (fits) {
+    return "fits";
+  }
+  // Nothing is usable while no device is known.
+  return usable_bytes > 0 && usable_bytes < least_bytes ? "never" : "waits";
+}
+
 /**
  * The share of a device that a new deployment starts with, in GiB; "" for whole devices, where a GPU
  * is free. Processors are always shared: something else must fit beside it.
