@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from services.cluster.errors import Internal
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.pb.v1 import replica_pb2_grpc as rpc
@@ -35,17 +37,30 @@ class Answer:
 
 @dataclass(frozen=True)
 class Burst:
-    """Answers in the order of their prompts, and how long all of them took."""
+    """Answers in the order of their prompts, and how long all of them took.
+
+    `front_seconds` is processor time of the process that was asked, without the engine's own.
+    """
 
     answers: Sequence[Answer]
     seconds: float
+    front_seconds: float = 0.0
+
+    @property
+    def num_tokens(self) -> int:
+        return sum(len(answer.token_ids) for answer in self.answers)
 
     @property
     def tokens_per_second(self) -> float:
-        return sum(len(answer.token_ids) for answer in self.answers) / self.seconds
+        return self.num_tokens / self.seconds
 
 
 class Caller(ABC):
+    """`pid` is of the process that it asks."""
+
+    def __init__(self, pid: int) -> None:
+        self._front = psutil.Process(pid)
+
     @abstractmethod
     async def ask(self, prompt: Prompt) -> Answer: ...
 
@@ -58,16 +73,26 @@ class Caller(ABC):
             for number, prompt in numbered:
                 answers[number] = await self.ask(prompt)
 
+        before = self._front_seconds()
         begun = time.perf_counter()
         await asyncio.gather(*(go_on() for _ in range(num_concurrent)))
         seconds = time.perf_counter() - begun
-        return Burst([answers[number] for number in range(len(prompts))], seconds)
+        return Burst(
+            [answers[number] for number in range(len(prompts))],
+            seconds,
+            self._front_seconds() - before,
+        )
+
+    def _front_seconds(self) -> float:
+        times = self._front.cpu_times()
+        return times.user + times.system
 
 
 class GenerateCaller(Caller):
     """An RPC for each generation."""
 
-    def __init__(self, stub: rpc.ReplicaAsyncStub, max_tokens: int) -> None:
+    def __init__(self, stub: rpc.ReplicaAsyncStub, max_tokens: int, pid: int) -> None:
+        super().__init__(pid)
         self._stub = stub
         self._max_tokens = max_tokens
 
@@ -105,7 +130,8 @@ class _Slots:
 class SessionCaller(Caller):
     """One stream for all generations."""
 
-    def __init__(self, stub: rpc.ReplicaAsyncStub, max_tokens: int) -> None:
+    def __init__(self, stub: rpc.ReplicaAsyncStub, max_tokens: int, pid: int) -> None:
+        super().__init__(pid)
         self._max_tokens = max_tokens
         self._slots = _Slots()
         self._requests: asyncio.Queue[pb.SessionRequest] = asyncio.Queue()
@@ -138,13 +164,15 @@ class SessionCaller(Caller):
 
 
 class DirectCaller(Caller, asyncio.Protocol):
-    def __init__(self) -> None:
+    def __init__(self, pid: int) -> None:
+        super().__init__(pid)
         self._frames = FrameReader()
         self._slots = _Slots()
 
     @classmethod
-    async def connect(cls, socket: Path) -> DirectCaller:
-        _, caller = await asyncio.get_running_loop().create_unix_connection(cls, str(socket))
+    async def connect(cls, socket: Path, pid: int) -> DirectCaller:
+        loop = asyncio.get_running_loop()
+        _, caller = await loop.create_unix_connection(lambda: cls(pid), str(socket))
         return caller
 
     async def ask(self, prompt: Prompt) -> Answer:

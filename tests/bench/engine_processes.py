@@ -32,10 +32,12 @@ _SHOWN_LETTERS = 4000  # of a log, when its process has ended
 
 @dataclass(frozen=True)
 class Engines:
-    """Where the replica's RPC server and the direct engine's socket are."""
+    """Where the replica's RPC server and the direct engine's socket are, and whose."""
 
     address: str
+    replica_pid: int
     socket: Path
+    direct_pid: int
 
 
 @asynccontextmanager
@@ -67,7 +69,7 @@ async def engines(
             while await _line(direct, direct_log) != READY:
                 pass
             address = await _address_when_ready(replica, replica_log, registry, name)
-        yield Engines(address, socket)
+        yield Engines(address, replica.pid, socket, direct.pid)
     finally:
         await _end(replica)
         await _end(direct)

@@ -33,7 +33,7 @@ from tests.bench.engine_processes import Transformers, engines, finished
 from tests.bench.paired import Median
 from tests.bench.prompts import STARTER, Prompts, prompts
 
-MODELS = ("starter", "random-50m")
+_NUM_ROUNDS = {"starter": 12, "random-50m": 4}  # of a few seconds, of minutes
 _MAX_TOKENS = 64
 _NUM_REQUESTS = {1: 4, 8: 16, 32: 32}  # of a burst, by how many are asked at the same time
 _LEAST_RATIO = {1: 0.95, 8: 0.95, 32: 0.9}
@@ -71,6 +71,10 @@ class Measured:
     direct: dict[tuple[str, int], list[Pair]] = field(default_factory=lambda: defaultdict(list))
     transformers: list[Pair] = field(default_factory=list)
 
+    def clear(self) -> None:
+        self.direct.clear()
+        self.transformers.clear()
+
 
 async def measure_pair(
     ours: Caller, direct: Caller, num_concurrent: int, ours_first: bool, fresh: Prompts
@@ -95,13 +99,14 @@ async def measure(
     ways: dict[str, Caller],
     direct: Caller,
     transformers: Transformers,
+    measured: Measured,
+    num_rounds: int,
     options: argparse.Namespace,
-) -> Measured:
+) -> None:
     fresh = prompts()
-    measured = Measured()
-    for number in range(-1, options.rounds):
+    for number in range(-1, num_rounds):
         if number == 0:
-            measured = Measured()  # the first one warms all of them
+            measured.clear()  # the first one warms all of them
         ours_first = number % 2 == 0
         for num_concurrent in options.concurrent:
             for way in ways if ours_first else reversed(ways):
@@ -110,10 +115,11 @@ async def measure(
         if number < options.transformers_rounds:
             pair = await measure_transformers(ways["Generate"], transformers, ours_first, fresh)
             measured.transformers.append(pair)
-    return measured
 
 
-async def bench(model: str, folder: Path, url: str, options: argparse.Namespace) -> Measured:
+async def bench(
+    model: str, folder: Path, url: str, measured: Measured, options: argparse.Namespace
+) -> None:
     settings = ClusterSettings(
         data_dir=folder, redis_url=url, cluster_key=SecretStr("bench"), bind_host="127.0.0.1"
     )
@@ -132,36 +138,34 @@ async def bench(model: str, folder: Path, url: str, options: argparse.Namespace)
         )
         channel = await stack.enter_async_context(open_channel(both.address, settings))
         stub: rpc.ReplicaAsyncStub = rpc.ReplicaStub(channel)
-        session = SessionCaller(stub, _MAX_TOKENS)
+        session = SessionCaller(stub, _MAX_TOKENS, both.replica_pid)
         stack.push_async_callback(session.close)
-        direct = await DirectCaller.connect(both.socket)
+        direct = await DirectCaller.connect(both.socket, both.direct_pid)
         stack.callback(direct.close)
         say(f"{model}: engines are ready")
         ways: dict[str, Caller] = {
-            "Generate": GenerateCaller(stub, _MAX_TOKENS),
+            "Generate": GenerateCaller(stub, _MAX_TOKENS, both.replica_pid),
             "Session": session,
         }
-        return await measure(ways, direct, transformers, options)
+        num_rounds = options.rounds or _NUM_ROUNDS[model]
+        await measure(ways, direct, transformers, measured, num_rounds, options)
 
 
 def results(model: str, measured: Measured) -> list[str]:
-    """The lines to print: throughput, equal answers, and whether each target is met."""
+    """The lines to print: throughput, equal answers, and whether each target is met.
+
+    "front" is processor time for a token in the process that was asked, ours and the other.
+    """
     lines = [
-        f"{model:16}{'at once':>8}{'ours, tokens/s':>16}{'other':>9}"
-        "   ratio [95 %]          answers equal"
+        f"{model:18}{'at once':>8}{'tokens/s':>10}{'other':>8}{'front, µs':>11}{'other':>7}"
+        "   ratio [95 %]           answers equal"
     ]
     for (way, num_concurrent), pairs in measured.direct.items():
         wanted = _LEAST_RATIO[num_concurrent]
         lines.append(_throughput(f"{way} / direct", num_concurrent, pairs, wanted))
-    if measured.transformers:
-        lines.append(
-            _throughput(
-                "/ transformers",
-                _WITH_TRANSFORMERS,
-                measured.transformers,
-                _LEAST_TRANSFORMERS_RATIO,
-            )
-        )
+    if pairs := measured.transformers:
+        name, wanted = "/ transformers", _LEAST_TRANSFORMERS_RATIO
+        lines.append(_throughput(name, _WITH_TRANSFORMERS, pairs, wanted))
     for (way, num_concurrent), pairs in measured.direct.items():
         if num_concurrent == 1:
             lines.append(_first_token(way, pairs))
@@ -176,14 +180,19 @@ def results(model: str, measured: Measured) -> list[str]:
 
 
 def _throughput(name: str, num_concurrent: int, pairs: Sequence[Pair], wanted: float) -> str:
-    ours = statistics.median(pair.ours.tokens_per_second for pair in pairs)
-    other = statistics.median(pair.other.tokens_per_second for pair in pairs)
+    sides = [pair.ours for pair in pairs], [pair.other for pair in pairs]
+    ours, other = (statistics.median(b.tokens_per_second for b in bursts) for bursts in sides)
+    front, other_front = (
+        1e6 * sum(b.front_seconds for b in bursts) / sum(b.num_tokens for b in bursts)
+        for bursts in sides
+    )
     ratio = Median.of([pair.ratio for pair in pairs])
     num_equal = sum(pair.num_equal for pair in pairs)
     num_answers = sum(len(pair.ours.answers) for pair in pairs)
     return (
-        f"{name:16}{num_concurrent:8}{ours:16.0f}{other:9.0f}   {ratio.text(3):22}"
-        f"{num_equal:5} of {num_answers:<5} wanted {wanted}: {met(ratio.value >= wanted)}"
+        f"{name:18}{num_concurrent:8}{ours:10.0f}{other:8.0f}{front:11.0f}{other_front:7.0f}"
+        f"   {ratio.text(3):22}{num_equal:5} of {num_answers:<5}"
+        f" wanted {wanted}: {met(ratio.value >= wanted)}"
     )
 
 
@@ -210,20 +219,25 @@ def say(line: str) -> None:
 
 
 async def run(options: argparse.Namespace) -> None:
+    """What was measured is also printed when somebody has seen enough (Ctrl-C)."""
     for model in options.models:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            redis_server.running(Path(folder)) as url,
-        ):
-            measured = await bench(model, Path(folder), url, options)
-        for line in results(model, measured):
-            say(line)
+        measured = Measured()
+        try:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                redis_server.running(Path(folder)) as url,
+            ):
+                await bench(model, Path(folder), url, measured, options)
+        finally:
+            if measured.direct:
+                for line in results(model, measured):
+                    say(line)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.inference", description=__doc__)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--models", nargs="+", choices=_NUM_ROUNDS, default=list(_NUM_ROUNDS))
+    parser.add_argument("--rounds", type=int, help="of each model; 12 and 4")
     parser.add_argument("--transformers-rounds", type=int, default=4)
     parser.add_argument("--concurrent", nargs="+", type=int, default=tuple(_NUM_REQUESTS))
     uvloop.run(run(parser.parse_args()))
