@@ -154,7 +154,8 @@ async def bench(
 def results(model: str, measured: Measured) -> list[str]:
     """The lines to print: throughput, equal answers, and whether each target is met.
 
-    "front" is processor time for a token in the process that was asked, ours and the other.
+    "front" is processor time for a token in the process that was asked, ours and the other, without
+    the engine's own process; of transformers there is none.
     """
     lines = [
         f"{model:18}{'at once':>8}{'tokens/s':>10}{'other':>8}{'front, µs':>11}{'other':>7}"
