@@ -35,8 +35,8 @@ DOCUMENT := $(if $(wildcard services/gateway/openapi.py),$(WEB)/openapi.json)
 step = echo "- $(1)" >&2; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN {printf \"  $(1): %.1f s\n\", \
 	$$EPOCHREALTIME - $$begun}" >&2' EXIT
 
-.PHONY: help setup proto run test lint types faults bench bench-jobs bench-devices bench-score bench-inference \
-	docker-test admin-link token clean requirements models-doc
+.PHONY: help setup proto run test lint types faults faults-clusters bench bench-jobs bench-devices bench-score \
+	bench-inference docker-test admin-link token clean requirements models-doc
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
@@ -60,8 +60,11 @@ lint: $(ENVIRONMENT) $(GUI_PACKAGES)  ## style of the code
 types: $(ENVIRONMENT) .venv/.proto  ## strict type check
 	@$(BIN)/mypy
 
-faults: setup  ## tests that kill, pause, fill and corrupt real processes (15 minutes; some need root)
-	@$(BIN)/python -m pytest -m faults
+faults: setup  ## tests that kill, pause, fill and corrupt real processes (10 minutes; some need root)
+	@$(BIN)/python -m pytest -m faults --ignore tests/e2e
+
+faults-clusters: setup  ## the same in whole clusters with real engines (10 minutes)
+	@$(BIN)/python -m pytest -m faults tests/e2e
 
 bench: setup  ## measure how soon a closed connection reaches the engine (slow)
 	@$(BIN)/python -m tests.bench.abort
