@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _AGAIN_SECONDS = 1.0
@@ -36,3 +37,9 @@ async def to_its_end(task: asyncio.Task[T], stop: Callable[[], None]) -> T:
         if not task.cancelled():
             task.exception()  # seen: nobody else will ask for it
         raise
+
+
+async def finished(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs it in a thread. A caller that is cancelled waits for what the thread still writes."""
+    running = asyncio.create_task(asyncio.to_thread(function, *args, **kwargs))
+    return await to_its_end(running, lambda: None)

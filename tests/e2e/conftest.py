@@ -6,20 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.running import Cluster, start, stop, wait_for_line
+from tests.e2e.running import Cluster, start, stop, wait_until_started
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     cluster = start(tmp_path_factory.mktemp("data"))
     try:
-        wait_for_line(cluster, "Hearth is ready")
-        cluster.token = cluster.command(
-            "-m", "services.gateway.tokens", "--name", "tests", "--scope", "completions"
-        )
-        cluster.admin_token = cluster.command(
-            "-m", "services.gateway.tokens", "--name", "tests-admin", "--scope", "admin"
-        )
+        wait_until_started(cluster)
         yield cluster
     finally:
         left = stop(cluster)
@@ -31,13 +25,7 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One for a test that breaks it, so that no other meets the gap."""
     cluster = start(tmp_path_factory.mktemp("data"))
     try:
-        wait_for_line(cluster, "Hearth is ready")
-        cluster.token = cluster.command(
-            "-m", "services.gateway.tokens", "--name", "t", "--scope", "completions"
-        )
-        cluster.admin_token = cluster.command(
-            "-m", "services.gateway.tokens", "--name", "a", "--scope", "admin"
-        )
+        wait_until_started(cluster)
         yield cluster
     finally:
         stop(cluster)

@@ -112,6 +112,14 @@ def wait_for_line(cluster: Cluster, pattern: str, seconds: float = START_SECONDS
     pytest.fail(f"No line {pattern!r} in {seconds:.0f} s.\n{''.join(cluster.lines)}\n{tails}")
 
 
+def wait_until_started(cluster: Cluster) -> None:
+    """Until it says that it is ready; then it has its tokens."""
+    wait_for_line(cluster, "Hearth is ready")
+    make_token = ("-m", "services.gateway.tokens", "--name", "tests", "--scope")
+    cluster.token = cluster.command(*make_token, "completions")
+    cluster.admin_token = cluster.command(*make_token, "admin")
+
+
 def wait_until_ready(cluster: Cluster, seconds: float = START_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     with cluster.client() as client:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e import loop
 from tests.e2e.packages import zips
-from tests.e2e.running import Cluster, start, stop, wait_for_line
+from tests.e2e.running import Cluster, start, stop, wait_until_started
 
 pytestmark = pytest.mark.faults
 
@@ -22,10 +22,7 @@ MODEL = "hearth/starter-coder"
 def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     cluster = start(tmp_path_factory.mktemp("data"))
     try:
-        wait_for_line(cluster, "Hearth is ready")
-        cluster.admin_token = cluster.command(
-            "-m", "services.gateway.tokens", "--name", "a", "--scope", "admin"
-        )
+        wait_until_started(cluster)
         yield cluster
     finally:
         stop(cluster)

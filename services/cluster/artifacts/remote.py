@@ -21,11 +21,12 @@ from services.cluster.artifacts.messages import (
     manifest_of,
 )
 from services.cluster.artifacts.store import ArtifactStore, describe
-from services.cluster.artifacts.transfer import finished, read_chunks
+from services.cluster.artifacts.transfer import read_chunks
 from services.cluster.errors import BadRequest, HearthError, Unavailable
 from services.cluster.pb.v1 import artifacts_pb2 as pb
 from services.cluster.pb.v1 import artifacts_pb2_grpc as rpc
 from services.cluster.rpc import translate_rpc_error
+from services.cluster.tasks import finished
 
 # Called with the bytes that are there and the bytes there are to be.
 Progress = Callable[[int, int], None]

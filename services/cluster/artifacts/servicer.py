@@ -17,10 +17,11 @@ from services.cluster.artifacts.messages import (
     manifest_of,
 )
 from services.cluster.artifacts.store import ArtifactStore
-from services.cluster.artifacts.transfer import finished, read_chunks
+from services.cluster.artifacts.transfer import read_chunks
 from services.cluster.errors import BadRequest, DeadlineExceeded, NotFound
 from services.cluster.pb.v1 import artifacts_pb2 as pb
 from services.cluster.pb.v1 import artifacts_pb2_grpc as rpc
+from services.cluster.tasks import finished
 
 _PAGE_SIZE = 100
 _SILENCE_SECONDS = 60.0

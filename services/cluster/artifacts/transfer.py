@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from services.cluster.artifacts.incoming import MAX_CHUNK_BYTES
 from services.cluster.pb.v1 import artifacts_pb2 as pb
-from services.cluster.tasks import to_its_end
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 async def read_chunks(
@@ -24,9 +19,3 @@ async def read_chunks(
         while data := await asyncio.to_thread(file.read, MAX_CHUNK_BYTES):
             yield pb.ArtifactChunk(path=relative, offset_bytes=offset_bytes, data=data)
             offset_bytes += len(data)
-
-
-async def finished(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs it in a thread. A caller that is cancelled waits for what the thread still writes."""
-    running = asyncio.create_task(asyncio.to_thread(function, *args, **kwargs))
-    return await to_its_end(running, lambda: None)

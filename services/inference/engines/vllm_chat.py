@@ -135,8 +135,9 @@ class ChatReader:
                 prompt_token_ids=self._prompt_token_ids,
                 finished=delta.finish is not None,
             )
-        except Exception:  # what a model may say has no limits, and so what its parser may raise
-            log.exception("the parser lost its way in an answer")
+        # What a model may say has no limits, and so what its parser may raise.
+        except Exception as error:  # noqa: BLE001
+            _log_lost(error)
             self._is_lost = True
             return None
 
@@ -150,8 +151,8 @@ class ChatReader:
             _, text, calls = self._new_parser().parse(
                 self._said, self._request, enable_auto_tools=True
             )
-        except Exception:
-            log.exception("the parser cannot read an answer")
+        except Exception as error:  # noqa: BLE001 the same
+            _log_lost(error)
             text, calls = (None, None) if self._told.anything else (self._said, None)
         rest = Delta(
             text=self._told.rest_of_text(text or ""),
@@ -181,6 +182,11 @@ class ChatReader:
 
     def _limited(self, calls: Iterable[ToolCallDelta]) -> list[ToolCallDelta]:
         return [call for call in calls if self._chat.parallel_tool_calls or call.index == 0]
+
+
+def _log_lost(error: Exception) -> None:
+    """Without the error's text, which may be what the model said."""
+    log.error("a parser cannot read an answer", extra={"reason": type(error).__name__})
 
 
 def _model_type(model_config: Any) -> str:

@@ -60,6 +60,7 @@ class GenerationMeter:
         self._now = now
         self._last = now()
         self._has_token = False
+        self._inter_token = INTER_TOKEN_SECONDS.labels(deployment)
 
     def show(self, delta: Delta) -> None:
         if num_tokens := len(delta.token_ids):
@@ -82,9 +83,8 @@ class GenerationMeter:
             self._has_token = True
             FIRST_TOKEN_SECONDS.labels(self._deployment).observe(seconds)
             return
-        inter_token = INTER_TOKEN_SECONDS.labels(self._deployment)
         for _ in range(num_tokens):
-            inter_token.observe(seconds / num_tokens)
+            self._inter_token.observe(seconds / num_tokens)
 
 
 class EngineFigures(Collector):

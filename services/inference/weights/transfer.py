@@ -23,6 +23,7 @@ from services.cluster.errors import (
     Unavailable,
 )
 from services.cluster.store.backoff import Backoff
+from services.cluster.tasks import finished
 from services.inference.weights.hub import REPEATABLE, Hub, HubFile, HubModel
 
 _READ_BYTES = 16 * 1024 * 1024
@@ -184,17 +185,6 @@ def _hash_of(file: HubFile) -> hashlib._Hash:
     if file.sha256:
         return hashlib.sha256()
     return hashlib.sha1(b"blob %d\0" % file.size_bytes, usedforsecurity=False)
-
-
-async def finished(call: Callable[..., T], *arguments: object) -> T:
-    """In a thread. Also a cancelled caller goes on when the thread is done with the file."""
-    work = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait({work})
-        work.exception()  # it is retrieved
-        raise
 
 
 async def patiently(call: Callable[[], Awaitable[T]], patience: Patience) -> T:

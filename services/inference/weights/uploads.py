@@ -14,6 +14,7 @@ from services.cluster.artifacts.manifest import ManifestFile
 from services.cluster.errors import BadRequest, Conflict, DeadlineExceeded, PayloadTooLarge
 from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
+from services.cluster.tasks import to_its_end
 from services.inference.models.catalogue import as_offered
 from services.inference.models.reading import read_model
 from services.inference.weights.archive import unpack
@@ -118,16 +119,8 @@ class Uploads:
             if given_up.is_set():
                 raise _GivenUp
 
-        work = asyncio.ensure_future(
-            asyncio.to_thread(unpack, archive, target, self._max_bytes, check)
-        )
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            given_up.set()
-            await asyncio.wait({work})
-            work.exception()  # it is retrieved
-            raise
+        work = asyncio.to_thread(unpack, archive, target, self._max_bytes, check)
+        return await to_its_end(asyncio.create_task(work), given_up.set)
 
     def _read(self, name: str, folder: Path) -> ModelRecord:
         try:
