@@ -6,12 +6,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Query
 from google.protobuf.field_mask_pb2 import FieldMask
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
-from services.cluster.errors import BadRequest
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.gateway.auth import ADMIN, Caller
 from services.gateway.event_stream import EventStream, described, follow
@@ -27,6 +26,7 @@ from services.gateway.source_views import (
     SourceView,
 )
 from services.gateway.state import GatewayState, state_of
+from services.gateway.upload_body import FILE_BODY, BodySha256, chunks
 from services.gateway.upstream.calls import answered, streamed
 from services.gateway.upstream.uploads import sent
 
@@ -34,11 +34,6 @@ router = APIRouter(prefix="/api/v1", tags=["sources"])
 Administrator = Annotated[Caller, Depends(ADMIN)]
 
 UPLOAD_PATH = r"/api/v1/projects/[^/]+/sources/?"
-_CHUNK_BYTES = 1024 * 1024
-_UPLOAD = {
-    "required": True,
-    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-}
 
 
 @router.get("/projects/{project_id}/sources")
@@ -53,9 +48,7 @@ async def list_sources(
     return SourcePage.of(await answered(datascan.ListSources(wanted)))
 
 
-@router.post(
-    "/projects/{project_id}/sources", status_code=201, openapi_extra={"requestBody": _UPLOAD}
-)
+@router.post("/projects/{project_id}/sources", status_code=201, openapi_extra=FILE_BODY)
 async def upload_source(
     request: Request,
     project_id: str,
@@ -64,10 +57,7 @@ async def upload_source(
     name: Annotated[str, Query(description="Empty: made from the file's.")] = "",
     split: SourceSplit = "auto",
     replaced_source_id: Annotated[str, Query(description="Gets these bytes instead.")] = "",
-    x_content_sha256: Annotated[
-        str,
-        Header(pattern="^([0-9A-Fa-f]{64})?$", description="Of the body; checked when it is set."),
-    ] = "",
+    x_content_sha256: BodySha256 = "",
     idempotency_key: IdempotencyKey = "",
 ) -> SourceView:
     """The body, whatever its content type, is an archive or a single file."""
@@ -90,12 +80,8 @@ async def _parts(
     header: pb.UploadSourceHeader, request: Request
 ) -> AsyncGenerator[pb.UploadSourceRequest]:
     yield pb.UploadSourceRequest(header=header)
-    try:
-        async for data in request.stream():
-            for start in range(0, len(data), _CHUNK_BYTES):
-                yield pb.UploadSourceRequest(chunk=data[start : start + _CHUNK_BYTES])
-    except ClientDisconnect:
-        raise BadRequest("The connection ended before the body was complete.") from None
+    async for chunk in chunks(request):
+        yield pb.UploadSourceRequest(chunk=chunk)
 
 
 @router.get(

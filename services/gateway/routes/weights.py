@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
-from starlette.requests import ClientDisconnect, Request
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
 from starlette.responses import Response
 
 from services.cluster.errors import BadRequest
@@ -26,6 +26,7 @@ from services.gateway.model_views import (
 )
 from services.gateway.proto_values import values_of
 from services.gateway.state import GatewayState, state_of
+from services.gateway.upload_body import FILE_BODY, BodySha256, chunks
 from services.gateway.upstream.calls import answered, lost, streamed
 from services.gateway.upstream.uploads import sent
 
@@ -33,13 +34,8 @@ router = APIRouter(prefix="/api/v1/models", tags=["models"])
 Administrator = Annotated[Caller, Depends(ADMIN)]
 
 UPLOAD_PATH = r"/api/v1/models/.+/weights/?"
-_CHUNK_BYTES = 1024 * 1024
 _ADD_SECONDS = 300.0  # tokenizers and the headers of many files come from the hub
 _DELETE_SECONDS = 300.0
-_UPLOAD = {
-    "required": True,
-    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-}
 
 
 @router.post("", status_code=201)
@@ -86,15 +82,12 @@ async def _events(state: GatewayState, name: str) -> AsyncGenerator[bytes]:
             yield event(DownloadEvents.data_of("progress", values_of(message)), "progress")
 
 
-@router.post("/{name:path}/weights", status_code=201, openapi_extra={"requestBody": _UPLOAD})
+@router.post("/{name:path}/weights", status_code=201, openapi_extra=FILE_BODY)
 async def upload_weights(
     request: Request,
     name: str,
     caller: Administrator,
-    x_content_sha256: Annotated[
-        str,
-        Header(pattern="^([0-9A-Fa-f]{64})?$", description="Of the body; checked when it is set."),
-    ] = "",
+    x_content_sha256: BodySha256 = "",
 ) -> WeightsView:
     """The body is a zip or tar of a model's folder. The model is added, or gets these weights."""
     agent = await state_of(request).services.agent()
@@ -108,14 +101,9 @@ async def _parts(
 ) -> AsyncGenerator[pb.UploadWeightsRequest]:
     yield pb.UploadWeightsRequest(model=name)
     found = hashlib.sha256()
-    try:
-        async for data in request.stream():
-            for start in range(0, len(data), _CHUNK_BYTES):
-                chunk = data[start : start + _CHUNK_BYTES]
-                found.update(chunk)
-                yield pb.UploadWeightsRequest(chunk=chunk)
-    except ClientDisconnect:
-        raise BadRequest("The connection ended before the body was complete.") from None
+    async for chunk in chunks(request):
+        found.update(chunk)
+        yield pb.UploadWeightsRequest(chunk=chunk)
     if sha256 and sha256 != found.hexdigest():
         raise BadRequest("The bytes do not match X-Content-SHA256; nothing was kept.")
 

@@ -15,6 +15,8 @@ from services.inference.engines.environment import engine_environment
 from services.inference.models.weight_files import is_model_folder
 from services.inference.settings import InferenceSettings
 
+_HUB_TOKEN = "HEARTH_HUB_TOKEN"
+
 
 def plan_for(spec: ReplicaSpec, kind: str, settings: InferenceSettings) -> MemoryPlan:
     return memory_plan(
@@ -85,9 +87,10 @@ def replica_environment(
     kind: str,
     settings: InferenceSettings,
 ) -> dict[str, str]:
+    """Without the hub's token: an engine fetches nothing."""
     num_threads = settings.engine_threads or max(len(os.sched_getaffinity(0)) - 1, 1)
     return {
-        **inherited,
+        **{name: value for name, value in inherited.items() if name != _HUB_TOKEN},
         **engine_environment(kind, assignment.device_ids, num_threads),
         **label(assignment),
     }

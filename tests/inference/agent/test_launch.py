@@ -42,7 +42,8 @@ def test_the_environment_is_the_agents_and_the_engines() -> None:
     spec = a_spec()
     on_gpus = replica_environment({"A": "1"}, an_assignment(spec), "cuda", SETTINGS)
     assert (on_gpus["A"], on_gpus["CUDA_VISIBLE_DEVICES"]) == ("1", "g0")
-    on_cpu = replica_environment({}, an_assignment(spec), "cpu", SETTINGS)
+    on_cpu = replica_environment({"HEARTH_HUB_TOKEN": "t"}, an_assignment(spec), "cpu", SETTINGS)
+    assert "HEARTH_HUB_TOKEN" not in on_cpu
     assert on_cpu["OMP_NUM_THREADS"] == "3"
     assert on_cpu["HEARTH_DEVICE_HOLDER"] == "replica/d-0"
 
