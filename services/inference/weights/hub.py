@@ -52,7 +52,7 @@ class HubFile:
 class HubModel:
     """A model at one commit; `small` files and `weights` are what is taken of it.
 
-    `gated` is "" or how its makers let people in; `num_parameters` 0 where the hub does not say.
+    `gated` is "" or how its makers let people in.
     """
 
     hub_id: str
@@ -61,7 +61,6 @@ class HubModel:
     weights: tuple[HubFile, ...]
     gated: str = ""
     licence: str = ""
-    num_parameters: int = 0
 
     @property
     def files(self) -> tuple[HubFile, ...]:
@@ -215,7 +214,6 @@ def _model(hub_id: str, info: ModelInfo) -> HubModel:
         weights=tuple(found[path] for path in chosen.weights),
         gated=str(info.gated) if info.gated else "",
         licence=str(getattr(info.card_data, "license", None) or ""),
-        num_parameters=int(info.safetensors.total) if info.safetensors else 0,
     )
 
 

@@ -31,7 +31,6 @@ class Repository:
     commit: str = COMMIT
     gated: bool = False
     private: bool = False
-    num_parameters: int = 0
     said_sizes: dict[str, int] = field(default_factory=dict)
 
     def is_lfs(self, path: str) -> bool:
@@ -240,10 +239,6 @@ def _described(hub_id: str, repository: Repository) -> dict[str, Any]:
         "private": repository.private,
         "gated": "manual" if repository.gated else False,
         "cardData": {"license": "apache-2.0"},
-        "safetensors": {
-            "parameters": {"F16": repository.num_parameters},
-            "total": repository.num_parameters,
-        },
         "siblings": siblings,
     }
 
