@@ -42,8 +42,6 @@ async def store(redis_url: str) -> AsyncIterator[Store]:
     await store.redis.flushall()
     yield store
     await store.close()
-    # A call that was cut off by the closing may have opened its connection again.
-    await store.close()
 
 
 @pytest.fixture

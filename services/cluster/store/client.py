@@ -8,8 +8,10 @@ from collections.abc import Awaitable
 from typing import Any, cast
 
 import redis.asyncio
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import EqualJitterBackoff
+from redis.exceptions import ConnectionError
 
 from services.cluster.metrics import REDIS_SECONDS
 
@@ -27,6 +29,18 @@ class Client(redis.asyncio.Redis):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._names: dict[str, str] = {}
+        self._is_closed = False
+        self.connection_pool.connection_kwargs["redis_connect_func"] = self._connected
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """For good: a command that is cut off by it opens no connection again."""
+        self._is_closed = True
+        await super().aclose(close_connection_pool)
+
+    async def _connected(self, connection: AbstractConnection) -> None:
+        if self._is_closed:
+            raise ConnectionError("This process has closed its connections to Redis.")
+        await connection.on_connect()
 
     def name_script(self, sha: str, source: str) -> None:
         self._names[sha] = _constant(source)

@@ -230,16 +230,25 @@ class Store:
     async def answering(
         self, within_seconds: float | None = UNAVAILABLE_SECONDS
     ) -> AsyncIterator[None]:
-        """Raises StoreUnavailable when Redis is away, or does not answer the block in time."""
+        """Raises StoreUnavailable when Redis is away, or does not answer the block in time.
+
+        A cancellation that redis-py loses while it opens a connection again is raised here.
+        """
+        task = asyncio.current_task()
+        num_cancelled = task.cancelling() if task else 0
         try:
             async with asyncio.timeout(within_seconds):
                 yield
         except (RedisError, OSError) as error:  # the built-in TimeoutError is an OSError
+            if task and task.cancelling() > num_cancelled:
+                raise asyncio.CancelledError from error
             found = refusal(error)
             if found is None:
                 raise
             STORE_UNAVAILABLE.labels(found.reason).inc()
             raise unavailable(found, error) from error
+        if task and task.cancelling() > num_cancelled:
+            raise asyncio.CancelledError
 
 
 def _entries(streams: Any) -> list[tuple[str, dict[str, str]]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError, ResponseError
 
 from services.cluster.errors import Overloaded, StoreUnavailable
 from services.cluster.store.connection import Store
@@ -42,6 +42,46 @@ async def test_what_reads_on_after_the_closing_opens_nothing_again(redis_url: st
     with pytest.raises(StoreUnavailable, match="closed its connections"):
         await store.read_stream("hearth:none", "0-0", 10)
     assert "redis-gate" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_calls_that_the_closing_cuts_off_open_nothing_again(
+    store: Store, redis_url: str
+) -> None:
+    before = (await store.redis.info("clients"))["connected_clients"]
+    closing = await Store.connect(redis_url)
+
+    async def ask() -> None:
+        while True:
+            await closing.newest_entry("hearth:none")
+
+    asking = [asyncio.create_task(ask()) for _ in range(10)]
+    while (await store.redis.info("clients"))["connected_clients"] < before + len(asking):
+        await asyncio.sleep(0)
+    await closing.close()
+    for failed in await asyncio.gather(*asking, return_exceptions=True):
+        assert isinstance(failed, StoreUnavailable)
+    async with asyncio.timeout(1):
+        while (await store.redis.info("clients"))["connected_clients"] > before:
+            await asyncio.sleep(0)
+
+
+async def test_a_cancelled_call_is_cancelled_whatever_the_library_makes_of_it(
+    store: Store,
+) -> None:
+    async def cancelled(error: Exception | None) -> None:
+        async with store.answering():
+            try:
+                await asyncio.sleep(5)
+            except asyncio.CancelledError:
+                if error:
+                    raise error from None
+
+    for error in (ConnectionError("lost"), None):
+        task = asyncio.create_task(cancelled(error))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
 
 
 ANSWER = "return {#KEYS, ARGV[1]}"
