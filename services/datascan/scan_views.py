@@ -44,6 +44,8 @@ class ScanViews:
         job = await self._scans.get(scan_id)
         told: JobRecord | None = None
         if job.status not in TERMINAL:
+            told = job
+            yield await self._event(newest, job)
             async for event in self._jobs.events(scan_id, newest):
                 newest = event.event_id
                 job = await self._jobs.get(scan_id)

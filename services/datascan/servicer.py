@@ -103,7 +103,9 @@ class DatascanServicer(rpc.DatascanServicer):
         self, request: pb.WatchSourcesRequest, context: object
     ) -> AsyncIterator[pb.SourceEvent]:
         mark = await self._sources.mark(request.project_id)
-        for source, counts in await self._sources.all(request.project_id):
+        known = await self._sources.all(request.project_id)
+        yield pb.SourceEvent()
+        for source, counts in known:
             yield pb.SourceEvent(source=source_message(source, counts))
         async for source_id in self._sources.changes(request.project_id, mark):
             try:

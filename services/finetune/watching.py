@@ -39,8 +39,7 @@ async def watch_run(
     if newest_id > await asyncio.to_thread(newest_event_id, folder):
         newest_id = 0  # a crash of the host took it
     wants_run = not kinds or pb.RUN_EVENT_KIND_RUN in kinds
-    if wants_run:
-        yield _run_event(newest_id, told)
+    yield _run_event(newest_id, told) if wants_run else pb.RunEvent()
     reader = JournalReader(folder, newest_id)
     looked_at = time.monotonic()
     while True:

@@ -17,9 +17,6 @@ from services.gateway.state import state_of
 from services.gateway.views import View
 
 _HEARTBEAT_SECONDS = 15.0
-# The head of an answer is sent with its first event: a watcher of something quiet is told soon
-# that it watches, and what cannot be watched is refused until then with a status of its own.
-_FIRST_HEARTBEAT_SECONDS = 0.5
 _MAX_ID_CHARS = 64
 _ERROR = "error"
 
@@ -52,7 +49,11 @@ LastSeen = Annotated[str, Depends(_last_seen)]
 
 
 def follow(request: Request, make: Callable[[], AsyncGenerator[bytes]]) -> LiveAnswer:
-    """The events of `make` until it ends; an error after the first is an event named `error`."""
+    """The events of `make` until it ends; an error after the first is an event named `error`.
+
+    The head of the answer is sent with the first, so `make` gives one, or a comment, as soon as it
+    knows that this can be watched.
+    """
     stopping = state_of(request).stopping
     return event_answer(request, lambda: kept_alive(make(), stopping), _ERROR)
 
@@ -60,17 +61,14 @@ def follow(request: Request, make: Callable[[], AsyncGenerator[bytes]]) -> LiveA
 async def kept_alive(
     events: AsyncGenerator[bytes],
     stopping: asyncio.Event,
-    first_seconds: float = _FIRST_HEARTBEAT_SECONDS,
     seconds: float = _HEARTBEAT_SECONDS,
 ) -> AsyncGenerator[bytes]:
     """With comments between events that are far apart. Raises Unavailable at the stop."""
     stop = asyncio.create_task(stopping.wait())
     coming = asyncio.create_task(anext(events, None))
-    pause = first_seconds
     try:
         while True:
-            await asyncio.wait({coming, stop}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-            pause = seconds
+            await asyncio.wait({coming, stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if coming.done():
                 data = coming.result()
                 if data is None:

@@ -55,6 +55,7 @@ async def test_an_upload_becomes_a_dataset_by_itself(host: DatascanHost) -> None
     }
     archive = zipped({**files, "logo.png": b"\x89PNG\0\0"})
     watching = aiter(stub.WatchSources(pb.WatchSourcesRequest(project_id=project.project_id)))
+    assert await anext(watching) == pb.SourceEvent()
     source = await stub.UploadSource(upload(project.project_id, "web app.zip", archive))
     assert (source.spec.name, source.kind) == ("web-app", pb.SOURCE_KIND_ARCHIVE)
     assert (await anext(watching)).source.source_id == source.source_id

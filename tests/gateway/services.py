@@ -110,12 +110,16 @@ class Watch:
     """A stream that a double answers: what it tells next, and whether it was given up."""
 
     request: Any
+    refusal: HearthError | None = None
     events: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def told(self) -> AsyncIterator[Any]:
-        """Until a None; an error is raised."""
+    async def told(self, opening: Any) -> AsyncIterator[Any]:
+        """`opening` unless it is refused, then events until a None; an error is raised."""
         try:
+            if self.refusal is not None:
+                raise self.refusal
+            yield opening
             while (event := await self.events.get()) is not None:
                 if isinstance(event, HearthError):
                     raise event
@@ -126,13 +130,14 @@ class Watch:
 
 
 class Watches:
-    """Streams in the order in which they were asked for."""
+    """Streams in the order in which they were asked for; a `refusal` is what all of them get."""
 
     def __init__(self) -> None:
+        self.refusal: HearthError | None = None
         self._opened: asyncio.Queue[Watch] = asyncio.Queue()
 
     def open(self, request: Any) -> Watch:
-        watch = Watch(request)
+        watch = Watch(request, self.refusal)
         self._opened.put_nowait(watch)
         return watch
 
@@ -204,13 +209,13 @@ class DatascanDouble(Double):
     async def WatchSources(
         self, request: scan_pb.WatchSourcesRequest, context: object
     ) -> AsyncIterator[scan_pb.SourceEvent]:
-        async for event in self.watches.open(request).told():
+        async for event in self.watches.open(request).told(scan_pb.SourceEvent()):
             yield event
 
     async def WatchScan(
         self, request: scan_pb.WatchScanRequest, context: object
     ) -> AsyncIterator[scan_pb.ScanEvent]:
-        async for event in self.watches.open(request).told():
+        async for event in self.watches.open(request).told(scan_pb.ScanEvent()):
             yield event
 
 
@@ -218,5 +223,5 @@ class FinetuneDouble(Double):
     async def WatchRun(
         self, request: run_pb.WatchRunRequest, context: object
     ) -> AsyncIterator[run_pb.RunEvent]:
-        async for event in self.watches.open(request).told():
+        async for event in self.watches.open(request).told(run_pb.RunEvent()):
             yield event

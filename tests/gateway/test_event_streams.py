@@ -209,11 +209,9 @@ async def test_a_client_that_goes_away_cancels_the_rpc(
 async def test_what_fails_before_the_first_event_has_its_status(
     gateway: Gateway, finetune: FinetuneDouble
 ) -> None:
+    finetune.watches.refusal = BadRequest("after_event_id must come from an event.")
     async with gateway.client(Scope.ADMIN) as client:
-        asking = asyncio.create_task(client.get(PATHS["finetune"]))
-        watch = await finetune.watches.next()
-        watch.events.put_nowait(BadRequest("after_event_id must come from an event."))
-        answer = await asking
+        answer = await client.get(PATHS["finetune"])
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/json"
 
@@ -278,7 +276,7 @@ async def test_comments_keep_a_quiet_stream_alive() -> None:
         yield b"second"
 
     seen = []
-    async for data in kept_alive(quiet(), asyncio.Event(), 0.01, 0.01):
+    async for data in kept_alive(quiet(), asyncio.Event(), 0.01):
         seen.append(data)
         if seen.count(KEEP_ALIVE) == 3:
             more.set()

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.gateway.auth import ADMIN, Caller
 from services.gateway.event_stream import EventStream, LastSeen, described, follow
-from services.gateway.live_answer import event
+from services.gateway.live_answer import KEEP_ALIVE, event
 from services.gateway.paging import PageWanted
 from services.gateway.proto_values import number_of, values_of
 from services.gateway.request_body import IdempotencyKey
@@ -116,8 +116,9 @@ async def _events(state: GatewayState, wanted: pb.WatchRunRequest) -> AsyncGener
     async with aclosing(streamed(finetune.WatchRun(wanted))) as messages:
         async for message in messages:
             name = message.WhichOneof("event")
-            if name is None:
-                continue  # of a kind that this version does not know
+            if name is None:  # the watching begins, or it is of a kind this version does not know
+                yield KEEP_ALIVE
+                continue
             if name == "metrics" and not is_point(message.metrics):
                 continue
             values = values_of(message)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.gateway.auth import ADMIN, Caller
 from services.gateway.event_stream import EventStream, LastSeen, described, follow
-from services.gateway.live_answer import event
+from services.gateway.live_answer import KEEP_ALIVE, event
 from services.gateway.paging import PageWanted
 from services.gateway.proto_values import values_of
 from services.gateway.scan_views import NewScan, ScanEvents, ScanPage, ScanView
@@ -71,6 +71,8 @@ async def _events(state: GatewayState, scan_id: str, after: str) -> AsyncGenerat
                 yield event(data, "scan", message.event_id)
             elif message.HasField("log_line"):
                 yield event(ScanEvents.data_of("log", values), "log", message.event_id)
+            else:  # of a kind that this version does not know
+                yield KEEP_ALIVE
 
 
 @router.post("/scans/{scan_id}/cancel")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.gateway.auth import ADMIN, Caller
 from services.gateway.event_stream import EventStream, described, follow
-from services.gateway.live_answer import event
+from services.gateway.live_answer import KEEP_ALIVE, event
 from services.gateway.paging import PageWanted
 from services.gateway.proto_values import number_of, values_of
 from services.gateway.request_body import IdempotencyKey, changes_in
@@ -105,6 +105,8 @@ async def _events(state: GatewayState, project_id: str) -> AsyncGenerator[bytes]
             elif message.HasField("deleted_source_id"):
                 deleted = {"source_id": message.deleted_source_id}
                 yield event(SourceEvents.data_of("deleted", deleted), "deleted")
+            else:
+                yield KEEP_ALIVE
 
 
 @router.get("/sources/{source_id}")
