@@ -23,7 +23,7 @@ from playwright.async_api import (
 )
 
 from tests.e2e import loop
-from tests.e2e.running import Cluster
+from tests.e2e.running import ROOT, Cluster
 
 pytestmark = pytest.mark.e2e
 
@@ -39,6 +39,7 @@ FLAGS = [
 ANSWER_MS = 60_000  # an engine on two busy cores
 # A model of whatever quality goes on with it, to the longest answer.
 ENDLESS = "numbers = [" + "0, " * 80
+STARTER = ROOT / "services" / "inference" / "starter"
 WIDTHS = (1280, 390, 360)
 RUN_MS = 600_000  # a small training and its evaluation
 PAGES = (
@@ -162,6 +163,37 @@ async def test_a_model_is_planned_before_it_is_hosted(watched: Watched) -> None:
     await page.get_by_role("menuitem", name="Delete").click()
     await expect(page.get_by_role("dialog")).to_contain_text("nothing answers until another is")
     await page.get_by_role("button", name="Keep it").click()
+
+
+async def test_a_model_of_a_folder_is_added_and_hosted(watched: Watched, tmp_path: Path) -> None:
+    page = watched.page
+    folder = tmp_path / "own-coder"
+    await page.goto("/hosting")
+    await page.get_by_role("button", name="Host a model").click()
+    await page.get_by_role("button", name="Add another model").click()
+    await page.get_by_text("Local folder").click()
+    await page.get_by_role("textbox", name="Folder").fill(str(folder))
+    await page.get_by_role("button", name="Add it").click()
+    await expect(page.get_by_role("form", name="Add a model")).to_contain_text(str(folder) + " ")
+    assert "400" in watched.errors.pop()
+    shutil.copytree(STARTER, folder)
+    await page.get_by_role("button", name="Add it").click()
+    await expect(page.get_by_role("region", name="Plan")).to_contain_text("It fits")
+    await page.get_by_role("button", name="Host it").click()
+    deployment = page.get_by_role("region", name="Deployment own-coder")
+    await expect(deployment).to_be_visible()
+    await page.get_by_role("button", name="More about own-coder").click()
+    await page.get_by_role("menuitem", name="Delete").click()
+    await page.get_by_role("button", name="Delete the deployment").click()
+    await expect(deployment).to_be_hidden()
+    await page.get_by_role("button", name="Host a model").click()
+    await page.get_by_role("textbox", name="Search the catalogue").fill("own-coder")
+    await page.get_by_role("button", name="Choose own-coder").click()
+    await page.get_by_role("button", name="Remove the model").click()
+    await page.get_by_role("button", name="Remove it").click()
+    await page.get_by_role("textbox", name="Search the catalogue").fill("own-coder")
+    await expect(page.get_by_text("No model of the catalogue is like that")).to_be_visible()
+    assert folder.exists()
 
 
 async def test_the_playground_streams_an_answer(watched: Watched) -> None:

@@ -1,8 +1,9 @@
-import { queryOptions } from "@tanstack/react-query";
-import { answer, api, type Schemas } from "./client";
+import { queryOptions, useMutation } from "@tanstack/react-query";
+import { answer, api, queryClient, type Schemas } from "./client";
 
 export type CatalogueModel = Schemas["ListedModelView"];
 export type Weights = CatalogueModel["weights"];
+export type NewModel = Schemas["NewModel"];
 
 const MOVING_MS = 2_000;
 
@@ -15,3 +16,39 @@ export const catalogueQuery = queryOptions({
   refetchInterval: ({ state }) =>
     state.data?.some(({ weights }) => weights.state === "downloading") && MOVING_MS,
 });
+
+const refresh = () => queryClient.invalidateQueries({ queryKey: catalogueQuery.queryKey });
+
+const pathOf = (name: string) => ({ params: { path: { name } } });
+
+export const useAddModel = () =>
+  useMutation({
+    mutationFn: (body: NewModel) => answer(api.POST("/api/v1/models", { body })),
+    onSuccess: refresh,
+  });
+
+export const useRemoveModel = () =>
+  useMutation({
+    mutationFn: (name: string) => answer(api.DELETE("/api/v1/models/{name}", pathOf(name))),
+    onSuccess: refresh,
+  });
+
+/** Goes on from what has come. */
+export const useDownloadWeights = () =>
+  useMutation({
+    mutationFn: (name: string) => answer(api.POST("/api/v1/models/{name}/download", pathOf(name))),
+    onSettled: refresh,
+  });
+
+export const useCancelDownload = () =>
+  useMutation({
+    mutationFn: (name: string) =>
+      answer(api.POST("/api/v1/models/{name}/download/cancel", pathOf(name))),
+    onSettled: refresh,
+  });
+
+export const useDeleteWeights = () =>
+  useMutation({
+    mutationFn: (name: string) => answer(api.DELETE("/api/v1/models/{name}/weights", pathOf(name))),
+    onSuccess: refresh,
+  });

@@ -1,8 +1,9 @@
 import { Drawer } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { catalogueQuery } from "../../api/catalogue";
+import { type CatalogueModel, catalogueQuery } from "../../api/catalogue";
 import type { ClusterState, Deployment } from "../../api/queries";
+import { AddModel } from "./AddModel";
 import { HostForm } from "./HostForm";
 import { ModelPicker } from "./ModelPicker";
 
@@ -54,10 +55,22 @@ interface HostStepsProps {
 /** First the model, then its settings. */
 function HostSteps({ deployment, cluster, onClose }: HostStepsProps) {
   const [model, setModel] = useState(deployment?.model ?? "");
+  const [isAdding, setIsAdding] = useState(false);
   const known = useQuery(catalogueQuery).data?.find((each) => each.name === model);
+  const pick = (picked: CatalogueModel) => {
+    setModel(picked.name);
+    setIsAdding(false);
+  };
+  if (isAdding) {
+    return <AddModel onAdded={pick} onBack={() => setIsAdding(false)} />;
+  }
   if (!model) {
     return (
-      <ModelPicker deployments={cluster.deployments} onPick={(picked) => setModel(picked.name)} />
+      <ModelPicker
+        deployments={cluster.deployments}
+        onPick={pick}
+        onAdd={() => setIsAdding(true)}
+      />
     );
   }
   return (

@@ -1,4 +1,4 @@
-import { Button, Skeleton, Stack, Text } from "@mantine/core";
+import { Button, Group, Skeleton, Stack, Text } from "@mantine/core";
 import { IconArrowLeft } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import type { CatalogueModel } from "../../api/catalogue";
@@ -9,6 +9,7 @@ import { Row } from "../../parts/Row";
 import { Surface } from "../../parts/Surface";
 import { DeploymentForm } from "./DeploymentForm";
 import { askedOf, newDraft, wantedOf } from "./deploymentDraft";
+import { ModelFiles } from "./ModelFiles";
 import { ModelSummary } from "./ModelSummary";
 
 export interface HostFormProps {
@@ -26,6 +27,7 @@ export interface HostFormProps {
 export function HostForm(props: HostFormProps) {
   const { modelName, model, deployment, cluster, onChooseModel } = props;
   const now = deployment && askedOf(deployment);
+  const isHosted = cluster.deployments.some((each) => each.model === modelName);
   // Of another model, the old settings may be impossible.
   const first: NewDeployment =
     now?.model === modelName ? now : wantedOf(modelName, newDraft(""), null);
@@ -35,22 +37,21 @@ export function HostForm(props: HostFormProps) {
       <Surface label="Model">
         <Row>
           {model ? (
-            <ModelSummary
-              model={model}
-              isHosted={cluster.deployments.some((each) => each.model === modelName)}
-            />
+            <ModelSummary model={model} isHosted={isHosted} />
           ) : (
             <Text fw={600}>{modelName}</Text>
           )}
-          <Button
-            variant="default"
-            size="xs"
-            mt="sm"
-            leftSection={<IconArrowLeft size={14} aria-hidden />}
-            onClick={onChooseModel}
-          >
-            Choose another model
-          </Button>
+          <Group gap="xs" mt="sm" align="flex-start">
+            <Button
+              variant="default"
+              size="xs"
+              leftSection={<IconArrowLeft size={14} aria-hidden />}
+              onClick={onChooseModel}
+            >
+              Choose another model
+            </Button>
+            {model && <ModelFiles model={model} isHosted={isHosted} onRemoved={onChooseModel} />}
+          </Group>
         </Row>
       </Surface>
       {plan.data ? (

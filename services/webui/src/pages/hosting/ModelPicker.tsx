@@ -1,4 +1,5 @@
 import {
+  Button,
   CloseButton,
   Group,
   Select,
@@ -8,7 +9,7 @@ import {
   TextInput,
   UnstyledButton,
 } from "@mantine/core";
-import { IconSearch, IconZoomQuestion } from "@tabler/icons-react";
+import { IconPlus, IconSearch, IconZoomQuestion } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { type CatalogueModel, catalogueQuery } from "../../api/catalogue";
@@ -23,10 +24,12 @@ import { ModelSummary } from "./ModelSummary";
 interface ModelPickerProps {
   deployments: Deployment[];
   onPick: (model: CatalogueModel) => void;
+  /** Another one than those of the catalogue. */
+  onAdd: () => void;
 }
 
 /** The catalogue, searched. */
-export function ModelPicker({ deployments, onPick }: ModelPickerProps) {
+export function ModelPicker({ deployments, onPick, onAdd }: ModelPickerProps) {
   const catalogue = useQuery(catalogueQuery);
   const [filters, setFilters] = useState<CatalogueFilters>({ text: "", capability: "" });
   const set = (changes: Partial<CatalogueFilters>) => setFilters({ ...filters, ...changes });
@@ -69,6 +72,9 @@ export function ModelPicker({ deployments, onPick }: ModelPickerProps) {
           onChange={(capability) => set({ capability: capability ?? "" })}
           flex="0 1 200px"
         />
+        <Button variant="default" leftSection={<IconPlus size={16} aria-hidden />} onClick={onAdd}>
+          Add another model
+        </Button>
       </Group>
       <Text size="sm" c="dimmed" role="status">
         {plural(found.length, "model")}
@@ -76,7 +82,7 @@ export function ModelPicker({ deployments, onPick }: ModelPickerProps) {
       </Text>
       {found.length === 0 ? (
         <EmptyState icon={<IconZoomQuestion />} title="No model of the catalogue is like that">
-          Try fewer words, or another capability.
+          Try fewer words or another capability, or add the model you look for.
         </EmptyState>
       ) : (
         <ul className={classes.models} aria-label="Models">
