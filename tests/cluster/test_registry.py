@@ -87,7 +87,7 @@ async def test_watch_yields_at_once_and_after_each_change(store: Store) -> None:
     views = registry.watch()
     assert (await anext(views)).deployments == {}
     await registry.put_deployment(a_deployment())
-    assert "d1" in (await asyncio.wait_for(anext(views), 2)).deployments
+    assert "d1" in (await asyncio.wait_for(anext(views), 10)).deployments
 
 
 async def test_the_cache_follows_and_wakes_who_waits(store: Store) -> None:
@@ -117,7 +117,7 @@ async def test_a_heartbeat_puts_at_once_and_when_told(store: Store) -> None:
     async with Heartbeat(put, every_seconds=60) as heartbeat:
         assert num_put == 1
         heartbeat.beat()
-        await asyncio.wait_for(again.wait(), 1)
+        await asyncio.wait_for(again.wait(), 10)
     assert num_put == 2
 
 
