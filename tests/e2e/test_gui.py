@@ -14,9 +14,7 @@ import pytest_asyncio
 from playwright.async_api import (
     Browser,
     BrowserContext,
-    ConsoleMessage,
     Page,
-    Request,
     Route,
     async_playwright,
     expect,
@@ -24,6 +22,7 @@ from playwright.async_api import (
 
 from tests.e2e import loop
 from tests.e2e.running import ROOT, Cluster
+from tests.e2e.watched import Watched
 
 pytestmark = pytest.mark.e2e
 
@@ -52,27 +51,6 @@ PAGES = (
     "/finetune?new",
     "/tokens",
 )
-
-
-class Watched:
-    """A page, and what it did that a user must never see: errors, and requests to other hosts."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.errors: list[str] = []
-        self.strangers: list[str] = []
-        self._url = url
-        page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", self._see)
-
-    def _hear(self, said: ConsoleMessage) -> None:
-        if said.type == "error":
-            self.errors.append(said.text)
-
-    def _see(self, sent: Request) -> None:
-        if sent.url.startswith(("http", "ws")) and not sent.url.startswith(self._url):
-            self.strangers.append(sent.url)
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -362,7 +340,7 @@ async def test_a_page_outlives_the_gateway(signed_in: BrowserContext, cluster: C
     await expect(page.get_by_text("Hearth does not answer")).to_be_visible()
     await page.get_by_role("link", name="IDE tokens").click()
     await expect(page.get_by_text("reconnecting")).to_have_count(0, timeout=ANSWER_MS)
-    await expect(page.get_by_text("tests-admin")).to_be_visible()
+    await expect(page.get_by_role("button", name="Revoke tests").first).to_be_visible()
     await page.get_by_role("link", name="Overview").click()
     await expect(page.get_by_text("Hearth is ready")).to_be_visible()
     await page.close()
