@@ -15,23 +15,37 @@ WeightsState = Literal["absent", "downloading", "present", "failed"]
 _MAX_TOKENS = 2**32 - 1
 
 
-class NewModel(BaseModel):
-    """Either `hub_id`, or `local_path`: an absolute one, of a folder on the agent's host.
+class ModelOverridesView(BaseModel):
+    """What a model's files do not say, or something else than they do; 0 and "" leave it to them.
 
-    The fields after `revision` say what the model's files do not, or something else.
+    `chat_template` is the template itself.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = ""
-    hub_id: str = ""
-    local_path: str = ""
-    revision: str = ""
     context_tokens: Annotated[int, Field(ge=0, le=_MAX_TOKENS)] = 0
     fim_family: str = ""
     chat_template: str = ""
     tool_parser: str = ""
     reasoning_parser: str = ""
+
+    def overrides(self) -> pb.ModelOverrides:
+        return pb.ModelOverrides(
+            context_tokens=self.context_tokens,
+            fill_in_the_middle_family=self.fim_family,
+            chat_template=self.chat_template,
+            tool_parser=self.tool_parser,
+            reasoning_parser=self.reasoning_parser,
+        )
+
+
+class NewModel(ModelOverridesView):
+    """Either `hub_id`, or `local_path`: an absolute one, of a folder on the agent's host."""
+
+    name: str = ""
+    hub_id: str = ""
+    local_path: str = ""
+    revision: str = ""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -41,15 +55,7 @@ class NewModel(BaseModel):
 
     def message(self) -> pb.AddModelRequest:
         wanted = pb.AddModelRequest(
-            name=self.name,
-            revision=self.revision,
-            overrides=pb.ModelOverrides(
-                context_tokens=self.context_tokens,
-                fill_in_the_middle_family=self.fim_family,
-                chat_template=self.chat_template,
-                tool_parser=self.tool_parser,
-                reasoning_parser=self.reasoning_parser,
-            ),
+            name=self.name, revision=self.revision, overrides=self.overrides()
         )
         if self.hub_id:
             wanted.hub_id = self.hub_id
@@ -59,13 +65,18 @@ class NewModel(BaseModel):
 
 
 class WeightsView(MessageView):
-    """On the agent's host. `detail` is a sentence: why they failed, or what they wait for."""
+    """On the agent's host. `detail` is a sentence: why they failed, or what they wait for.
+
+    `remaining_seconds` and `bytes_per_second` are of a download; null and 0 while unknown.
+    """
 
     model: str
     state: WeightsState
     present_bytes: int
     total_bytes: int
     detail: str
+    remaining_seconds: float | None
+    bytes_per_second: float
 
 
 class ListedModelView(ModelView):

@@ -144,13 +144,22 @@ async def test_an_upload_goes_through_and_its_hash_is_held(scene: Scene, folder:
     assert wrong.status_code == 400
     assert "closed/model" not in (await scene.registry.view()).models
     right = {"X-Content-SHA256": hashlib.sha256(body).hexdigest()}
-    answer = await scene.client.post(path, content=body, headers=right)
+    said = {"context_tokens": 256}
+    answer = await scene.client.post(path, content=body, headers=right, params=said)
     assert answer.status_code == 201, answer.text
     assert answer.json()["state"] == "present"
-    assert (await scene.registry.view()).models["closed/model"].origin == "upload"
+    record = (await scene.registry.view()).models["closed/model"]
+    assert (record.origin, record.context_tokens) == ("upload", 256)
 
 
 async def test_an_archive_that_is_no_model_is_refused(scene: Scene) -> None:
     answer = await scene.client.post("/api/v1/models/closed/model/weights", content=b"hello")
     assert answer.status_code == 400
     assert "no zip and no tar" in answer.json()["detail"]
+
+
+async def test_an_upload_says_nothing_else_of_a_model(scene: Scene) -> None:
+    path = "/api/v1/models/closed/model/weights"
+    answer = await scene.client.post(path, content=b"hello", params={"contxt_tokens": 256})
+    assert answer.status_code == 400
+    assert "contxt_tokens" in answer.json()["detail"]

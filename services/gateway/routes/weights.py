@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +21,7 @@ from services.gateway.model_views import (
     DownloadEvents,
     DownloadView,
     ListedModelView,
+    ModelOverridesView,
     NewModel,
     WeightsView,
 )
@@ -87,19 +88,21 @@ async def upload_weights(
     request: Request,
     name: str,
     caller: Administrator,
+    overrides: Annotated[ModelOverridesView, Query()],
     x_content_sha256: BodySha256 = "",
 ) -> WeightsView:
     """The body is a zip or tar of a model's folder. The model is added, or gets these weights."""
     agent = await state_of(request).services.agent()
-    parts = _parts(name, request, x_content_sha256.lower())
+    first = pb.UploadWeightsRequest(model=name, overrides=overrides.overrides())
+    parts = _parts(first, request, x_content_sha256.lower())
     weights = await sent(agent.UploadWeights, parts)
     return WeightsView.of(weights)
 
 
 async def _parts(
-    name: str, request: Request, sha256: str
+    first: pb.UploadWeightsRequest, request: Request, sha256: str
 ) -> AsyncGenerator[pb.UploadWeightsRequest]:
-    yield pb.UploadWeightsRequest(model=name)
+    yield first
     found = hashlib.sha256()
     async for chunk in chunks(request):
         found.update(chunk)

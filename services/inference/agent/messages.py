@@ -168,6 +168,8 @@ def weights_message(record: ModelRecord, status: WeightsStatus) -> pb.Weights:
         present_bytes=status.present_bytes,
         total_bytes=status.total_bytes,
         detail=status.detail,
+        remaining_seconds=status.remaining_seconds,
+        bytes_per_second=status.bytes_per_second,
     )
 
 

@@ -106,7 +106,9 @@ class InferenceServicer(rpc.InferenceServicer):
         if first is None or first.WhichOneof("part") != "model":
             raise BadRequest("The first message names the model.", param="model")
         check_model_name(first.model, "model")
-        record = await self._weights.uploads.take(first.model, _chunks(requests))
+        record = await self._weights.uploads.take(
+            first.model, _chunks(requests), model_overrides(first.overrides)
+        )
         return weights_message(record, await self._weights.kept.status(record))
 
     async def DeleteWeights(

@@ -16,9 +16,11 @@ from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.cluster.tasks import to_its_end
 from services.inference.models.catalogue import as_offered
+from services.inference.models.overrides import OVERRIDES, ModelOverrides
 from services.inference.models.reading import read_model
 from services.inference.weights.archive import unpack
 from services.inference.weights.downloads import FROM_HUB, Downloads
+from services.inference.weights.hub_models import AS_ITS_FILES_SAY
 from services.inference.weights.places import WeightsPlace, forget, forget_others, upload_folder
 from services.inference.weights.users import ModelUsers
 
@@ -53,7 +55,12 @@ class Uploads:
         self._max_bytes = max_bytes
         self._known = known
 
-    async def take(self, name: str, chunks: AsyncIterator[bytes]) -> ModelRecord:
+    async def take(
+        self,
+        name: str,
+        chunks: AsyncIterator[bytes],
+        overrides: ModelOverrides = AS_ITS_FILES_SAY,
+    ) -> ModelRecord:
         """The model, in the catalogue. Raises BadRequest, Conflict, PayloadTooLarge, OutOfDisk."""
         await self._check_free(name)
         folder = upload_folder(self._data_dir, secrets.token_hex(6))
@@ -64,7 +71,7 @@ class Uploads:
             await self._receive(archive, chunks)
             files = await self._unpack(archive, unpacked)
             archive.unlink()
-            record = await asyncio.to_thread(self._read, name, unpacked)
+            record = await asyncio.to_thread(self._read, name, unpacked, overrides)
             return await self._publish(record, files, unpacked)
         finally:
             await asyncio.to_thread(forget, folder)
@@ -122,11 +129,15 @@ class Uploads:
         work = asyncio.to_thread(unpack, archive, target, self._max_bytes, check)
         return await to_its_end(asyncio.create_task(work), given_up.set)
 
-    def _read(self, name: str, folder: Path) -> ModelRecord:
+    def _read(self, name: str, folder: Path, overrides: ModelOverrides) -> ModelRecord:
         try:
-            record = read_model(name, folder, origin="upload", host_id=self._host_id)
+            record = read_model(
+                name, folder, origin="upload", host_id=self._host_id, overrides=overrides
+            )
         except BadRequest as error:
-            raise BadRequest(error.message.replace(str(folder), "The archive")) from error
+            told = error.message.replace(str(folder), "The archive")
+            param = error.param if error.param in OVERRIDES else None
+            raise BadRequest(told, param=param) from error
         entry = self._known.get(name)
         return as_offered(record, entry) if entry else record
 

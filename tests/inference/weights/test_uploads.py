@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import tarfile
 import zipfile
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ from services.cluster.durable_files import sha256_of
 from services.cluster.errors import BadRequest, Conflict, PayloadTooLarge
 from services.cluster.records import ModelRecord
 from services.cluster.store.connection import Store
+from services.inference.models.overrides import ModelOverrides
 from services.inference.weights.downloads import WeightsState
 from services.inference.weights.places import WEIGHTS
 from tests.inference.agent.specs import a_deployment
@@ -124,6 +126,19 @@ async def test_an_archive_that_is_no_model_leaves_nothing(
         await take(idle, pack(model_folder))
     assert left(idle) == []
     assert NAME not in (await idle.registry.view()).models
+
+
+async def test_what_the_files_do_not_say_is_asked_for(idle: Host, model_folder: Path) -> None:
+    place = model_folder / "config.json"
+    config = json.loads(place.read_text())
+    del config["max_position_embeddings"]
+    place.write_text(json.dumps(config))
+    with pytest.raises(BadRequest, match="give context_tokens") as refused:
+        await take(idle, tarred(model_folder))
+    assert refused.value.param == "context_tokens"
+    said = ModelOverrides(context_tokens=256)
+    record = await idle.weights.uploads.take(NAME, chunks(tarred(model_folder)), said)
+    assert record.context_tokens == 256
 
 
 async def test_it_is_bounded_as_it_comes_and_as_it_unpacks(
