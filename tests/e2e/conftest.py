@@ -7,11 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.running import Cluster, start, stop, wait_until_started
+from tests.inference.weights.hub_double import HubDouble, hub_double
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    cluster = start(tmp_path_factory.mktemp("data"))
+def hub() -> Iterator[HubDouble]:
+    with hub_double() as hub:
+        yield hub
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, hub: HubDouble) -> Iterator[Cluster]:
+    cluster = start(tmp_path_factory.mktemp("data"), HEARTH_HUB_URL=hub.url)
     try:
         wait_until_started(cluster)
         yield cluster

@@ -4,6 +4,8 @@ import { answer, api, queryClient, type Schemas } from "./client";
 export type CatalogueModel = Schemas["ListedModelView"];
 export type Weights = CatalogueModel["weights"];
 export type NewModel = Schemas["NewModel"];
+/** What its files do not say; 0 and "" leave it to them. */
+export type ModelOverrides = Omit<NewModel, "name" | "hub_id" | "local_path" | "revision">;
 
 const MOVING_MS = 2_000;
 

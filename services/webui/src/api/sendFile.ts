@@ -1,16 +1,9 @@
 import { queryClient, type Session, sessionKey } from "./client";
 import { Problem, problemOf } from "./problem";
-import type { Source } from "./sources";
-
-export interface Upload {
-  projectId: string;
-  file: File;
-  /** "" for a new source, else the one whose bytes it replaces. */
-  replacedSourceId: string;
-}
 
 interface Sending {
-  done: Promise<Source>;
+  /** The parsed answer. */
+  done: Promise<unknown>;
   cancel: () => void;
 }
 
@@ -18,22 +11,18 @@ const CUT_OFF =
   "The connection ended before the file was there. Nothing was kept: send it once more.";
 
 /**
- * Sends a file as a source. `report` hears how many bytes have gone. By XMLHttpRequest, as fetch
+ * Sends a file as the body of a POST. `report` hears how many bytes have gone. By XMLHttpRequest, as fetch
  * does not tell that. Rejects with a Problem, whose status is 0 when it was cancelled or cut off.
  */
-export function sendFile(upload: Upload, report: (sentBytes: number) => void): Sending {
+export function sendFile(url: string, file: File, report: (sentBytes: number) => void): Sending {
   const request = new XMLHttpRequest();
-  const query = new URLSearchParams({ file_name: upload.file.name });
-  if (upload.replacedSourceId) {
-    query.set("replaced_source_id", upload.replacedSourceId);
-  }
-  request.open("POST", `/api/v1/projects/${upload.projectId}/sources?${query}`);
+  request.open("POST", url);
   request.setRequestHeader("Content-Type", "application/octet-stream");
   const session = queryClient.getQueryData<Session | null>(sessionKey);
   if (session) {
     request.setRequestHeader("X-CSRF-Token", session.csrf_token);
   }
-  const done = new Promise<Source>((resolve, reject) => {
+  const done = new Promise<unknown>((resolve, reject) => {
     request.upload.onprogress = (event) => report(event.loaded);
     request.onload = () => {
       const body = parsed(request.responseText);
@@ -41,14 +30,14 @@ export function sendFile(upload: Upload, report: (sentBytes: number) => void): S
         queryClient.setQueryData(sessionKey, null);
       }
       if (request.status >= 200 && request.status < 300) {
-        resolve(body as Source);
+        resolve(body);
       } else {
         reject(problemOf(request.status, body));
       }
     };
     request.onerror = () => reject(new Problem(CUT_OFF, 0));
     request.onabort = () => reject(new Problem("It was cancelled.", 0, "cancelled"));
-    request.send(upload.file);
+    request.send(file);
   });
   return { done, cancel: () => request.abort() };
 }

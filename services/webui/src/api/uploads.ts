@@ -1,13 +1,23 @@
 import { useSyncExternalStore } from "react";
-import { queryClient } from "./client";
 import type { Problem } from "./problem";
-import { refreshScans } from "./scans";
-import { sendFile, type Upload } from "./sendFile";
-import { sourcesQuery } from "./sources";
+import { sendFile } from "./sendFile";
 import { remainingSeconds, UploadSpeed } from "./uploadSpeed";
 
+export interface Upload {
+  /** The list that shows it. */
+  list: string;
+  file: File;
+  title: string;
+  /** Said when it failed, before the reason. */
+  failure: string;
+  url: string;
+  onTaken: () => Promise<void>;
+  /** What is said when it was taken, until it is dismissed; "" when its list shows that itself. */
+  taken: string;
+}
+
 /** `checking`: all bytes have gone, and the server looks at them. */
-export type UploadStatus = "waiting" | "sending" | "checking" | "failed";
+export type UploadStatus = "waiting" | "sending" | "checking" | "taken" | "failed";
 
 export interface UploadState extends Upload {
   id: number;
@@ -24,12 +34,12 @@ let numStarted = 0;
 const listeners = new Set<() => void>();
 const cancels = new Map<number, () => void>();
 
+const isUnderWay = ({ status }: UploadState) => status !== "failed" && status !== "taken";
+
 function change(next: readonly UploadState[]) {
   uploads = next;
   // The browser asks whether to leave while something would be lost by it.
-  window.onbeforeunload = uploads.some((upload) => upload.status !== "failed")
-    ? (event) => event.preventDefault()
-    : null;
+  window.onbeforeunload = uploads.some(isUnderWay) ? (event) => event.preventDefault() : null;
   for (const listener of listeners) {
     listener();
   }
@@ -38,8 +48,8 @@ function change(next: readonly UploadState[]) {
 const set = (id: number, changes: Partial<UploadState>) =>
   change(uploads.map((upload) => (upload.id === id ? { ...upload, ...changes } : upload)));
 
-/** Uploads of a project that are under way or have failed. */
-export function useUploads(projectId: string): UploadState[] {
+/** Uploads of a list that are under way, or that a person has not dismissed. */
+export function useUploads(list: string): UploadState[] {
   const all = useSyncExternalStore(
     (listener) => {
       listeners.add(listener);
@@ -47,7 +57,7 @@ export function useUploads(projectId: string): UploadState[] {
     },
     () => uploads,
   );
-  return all.filter((upload) => upload.projectId === projectId);
+  return all.filter((upload) => upload.list === list);
 }
 
 /** Files are sent one after the other, so that the first is there soon. */
@@ -68,7 +78,7 @@ export function upload(files: Upload[]): void {
   next();
 }
 
-/** Ends an upload, or forgets a failed one. */
+/** Ends an upload, or forgets one that has ended. */
 export function dropUpload(id: number): void {
   cancels.get(id)?.();
   change(uploads.filter((upload) => upload.id !== id));
@@ -89,11 +99,11 @@ function next() {
 }
 
 async function send(upload: UploadState) {
-  const { id, file, projectId } = upload;
+  const { id, file, url } = upload;
   const speed = new UploadSpeed();
   speed.mark(0, performance.now());
   set(id, { status: "sending" });
-  const sending = sendFile(upload, (sentBytes) => {
+  const sending = sendFile(url, file, (sentBytes) => {
     speed.mark(sentBytes, performance.now());
     set(id, {
       status: sentBytes < file.size ? "sending" : "checking",
@@ -111,9 +121,9 @@ async function send(upload: UploadState) {
   if (problem) {
     set(id, { status: "failed", problem });
   } else {
-    await queryClient.invalidateQueries({ queryKey: sourcesQuery(projectId).queryKey });
-    refreshScans(projectId);
-    change(uploads.filter((each) => each.id !== id));
+    await upload.onTaken();
+    set(id, { status: "taken" });
+    change(uploads.filter((each) => each.id !== id || each.taken));
   }
   next();
 }

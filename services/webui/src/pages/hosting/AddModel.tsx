@@ -3,31 +3,63 @@ import { IconArrowLeft } from "@tabler/icons-react";
 import { type FormEvent, useState } from "react";
 import { type CatalogueModel, useAddModel } from "../../api/catalogue";
 import { Problem } from "../../api/problem";
+import { uploadWeights } from "../../api/weightUploads";
+import { Disclosure } from "../../parts/Disclosure";
 import { ProblemAlert } from "../../parts/ProblemAlert";
 import { Row } from "../../parts/Row";
 import { Surface } from "../../parts/Surface";
-import { emptyDraft, fieldOf, type ModelDraft, newModelOf, type Origin } from "./newModel";
+import { ModelOrigin } from "./ModelOrigin";
+import { ModelOverrides } from "./ModelOverrides";
+import {
+  contextFault,
+  emptyDraft,
+  type Field,
+  fieldOf,
+  type ModelDraft,
+  newModelOf,
+  type Origin,
+  overridesOf,
+} from "./newModel";
+
+const ORIGINS: { value: Origin; label: string }[] = [
+  { value: "hub", label: "Model hub" },
+  { value: "folder", label: "Local folder" },
+  { value: "archive", label: "Archive" },
+];
 
 interface AddModelProps {
   onAdded: (model: CatalogueModel) => void;
+  /** The page shows how far the upload is. */
+  onUpload: () => void;
   onBack: () => void;
 }
 
-/** Any model that the engine can serve, by its id on the hub or by a folder. */
-export function AddModel({ onAdded, onBack }: AddModelProps) {
+/** Any model that the engine can serve: by its id on the hub, by a folder, as an archive. */
+export function AddModel({ onAdded, onUpload, onBack }: AddModelProps) {
   const [draft, setDraft] = useState<ModelDraft>(emptyDraft);
+  const [archive, setArchive] = useState<File | null>(null);
+  const [showsMore, setShowsMore] = useState(false);
   const adding = useAddModel();
   const set = (changes: Partial<ModelDraft>) => {
     adding.reset();
-    setDraft({ ...draft, ...changes });
+    setDraft((before) => ({ ...before, ...changes }));
   };
   const problem = adding.error;
   const field = problem instanceof Problem ? fieldOf(problem.param) : "";
-  const said = (name: keyof ModelDraft) => (field === name ? problem?.message : undefined);
-  const isHub = draft.origin === "hub";
+  const said = (name: Field) => (field === name ? problem?.message : undefined);
+  const { origin, name } = draft;
+  const isArchive = origin === "archive";
+  const isComplete = isArchive ? archive && name.trim() : draft.place.trim();
+  // A fault of a field that is hidden would not be seen.
+  const isMoreOpen = showsMore || (field !== "" && !["place", "name", "revision"].includes(field));
   const add = (event: FormEvent) => {
     event.preventDefault();
-    adding.mutate(newModelOf(draft), { onSuccess: onAdded });
+    if (isArchive && archive) {
+      uploadWeights(name.trim(), archive, overridesOf({ ...draft, chat_template: "" }));
+      onUpload();
+    } else {
+      adding.mutate(newModelOf(draft), { onSuccess: onAdded });
+    }
   };
   return (
     <form onSubmit={add} aria-label="Add a model">
@@ -37,36 +69,31 @@ export function AddModel({ onAdded, onBack }: AddModelProps) {
             <SegmentedControl
               fullWidth
               aria-label="Where its files are"
-              value={draft.origin}
-              onChange={(origin) => set({ origin: origin as Origin })}
-              data={[
-                { value: "hub", label: "Model hub" },
-                { value: "folder", label: "Local folder" },
-              ]}
+              value={origin}
+              onChange={(chosen) => set({ origin: chosen as Origin })}
+              data={ORIGINS}
             />
-            <TextInput
-              label={isHub ? "Id on the hub" : "Folder"}
-              placeholder={isHub ? "Qwen/Qwen2.5-Coder-1.5B" : "/models/our-model"}
-              description={
-                isHub
-                  ? "Its small files are read now, its weights come with a download."
-                  : "An absolute path on the host of the inference service. It is used where it is."
-              }
-              value={draft.place}
-              error={said("place")}
-              onChange={(event) => set({ place: event.currentTarget.value })}
-              required
-              data-autofocus
+            <ModelOrigin
+              draft={draft}
+              archive={archive}
+              said={said("place")}
+              onChange={set}
+              onArchive={setArchive}
             />
             <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="md">
               <TextInput
                 label="Name"
-                description="What requests call it. Empty: the id, or the folder's name."
-                value={draft.name}
+                description={
+                  isArchive
+                    ? "What requests call it. One of the catalogue gets these weights."
+                    : "What requests call it. Empty: the id, or the folder's name."
+                }
+                value={name}
                 error={said("name")}
                 onChange={(event) => set({ name: event.currentTarget.value })}
+                required={isArchive}
               />
-              {isHub && (
+              {origin === "hub" && (
                 <TextInput
                   label="Revision"
                   description="A branch, tag or commit. Empty: the newest."
@@ -76,6 +103,14 @@ export function AddModel({ onAdded, onBack }: AddModelProps) {
                 />
               )}
             </SimpleGrid>
+            <Disclosure
+              label="What its files do not say"
+              opened={isMoreOpen}
+              onToggle={() => setShowsMore(!isMoreOpen)}
+            />
+            {isMoreOpen && (
+              <ModelOverrides draft={draft} hasTemplate={!isArchive} said={said} onChange={set} />
+            )}
             {problem && !field && <ProblemAlert title="The model was not added" error={problem} />}
             <Group justify="space-between">
               <Button
@@ -85,8 +120,12 @@ export function AddModel({ onAdded, onBack }: AddModelProps) {
               >
                 Back to the catalogue
               </Button>
-              <Button type="submit" loading={adding.isPending} disabled={!draft.place.trim()}>
-                Add it
+              <Button
+                type="submit"
+                loading={adding.isPending}
+                disabled={!isComplete || contextFault(draft.context_tokens) !== ""}
+              >
+                {isArchive ? "Upload it" : "Add it"}
               </Button>
             </Group>
             <Text size="sm" c="dimmed">

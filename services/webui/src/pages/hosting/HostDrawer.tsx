@@ -62,7 +62,7 @@ function HostSteps({ deployment, cluster, onClose }: HostStepsProps) {
     setIsAdding(false);
   };
   if (isAdding) {
-    return <AddModel onAdded={pick} onBack={() => setIsAdding(false)} />;
+    return <AddModel onAdded={pick} onUpload={onClose} onBack={() => setIsAdding(false)} />;
   }
   if (!model) {
     return (

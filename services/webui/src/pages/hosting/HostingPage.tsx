@@ -14,6 +14,7 @@ import { DeleteDeployment } from "./DeleteDeployment";
 import { DeploymentCard } from "./DeploymentCard";
 import { HostDrawer, type HostTask } from "./HostDrawer";
 import { LogDrawer } from "./LogDrawer";
+import { WeightUploads } from "./WeightUploads";
 
 /** What runs on which device: hosted, watched, changed and stopped. */
 export default function HostingPage() {
@@ -39,6 +40,7 @@ export default function HostingPage() {
     >
       {cluster ? (
         <>
+          <WeightUploads />
           <Section title="Deployments">
             {cluster.deployments.length === 0 && (
               <Surface>

@@ -1,6 +1,7 @@
-import { Button, Group, Text } from "@mantine/core";
+import { Button, Group, Text, Tooltip } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconDownload, IconPlayerStop, IconTrash } from "@tabler/icons-react";
+import type { UseMutationResult } from "@tanstack/react-query";
 import {
   type CatalogueModel,
   useCancelDownload,
@@ -25,6 +26,8 @@ export function ModelFiles({ model, isHosted, onRemoved }: ModelFilesProps) {
   const { name, hub_id, weights } = model;
   const download = useDownloadWeights();
   const cancel = useCancelDownload();
+  const deletion = useDeleteWeights();
+  const removal = useRemoveModel();
   const isComing = weights.state === "downloading";
   const isHere = weights.state === "present";
   const failure = download.error ?? cancel.error;
@@ -39,7 +42,7 @@ export function ModelFiles({ model, isHosted, onRemoved }: ModelFilesProps) {
             loading={download.isPending}
             onClick={() => download.mutate(name)}
           >
-            {weights.present_bytes > 0 ? "Go on with the download" : "Download the weights"}
+            Download the weights
           </Button>
         )}
         {isComing && (
@@ -54,10 +57,35 @@ export function ModelFiles({ model, isHosted, onRemoved }: ModelFilesProps) {
           </Button>
         )}
         {hub_id && !isComing && weights.present_bytes > 0 && (
-          <DeleteWeights model={model} isHosted={isHosted} />
+          <Removal
+            label={isHere ? "Delete the weights" : "Delete what has come"}
+            title={`Delete the weights of ${name}?`}
+            verb="Delete them"
+            keep="Keep them"
+            failure="They were not deleted"
+            removal={deletion}
+            model={name}
+            isHosted={isHosted}
+          >
+            {`${bytes(weights.present_bytes)} become free on this host. To host the model again, all of it has to be downloaded again.`}
+          </Removal>
         )}
         {ADDED.has(model.origin) && (
-          <RemoveModel model={model} isHosted={isHosted} onRemoved={onRemoved} />
+          <Removal
+            label="Remove the model"
+            title={`Remove ${name}?`}
+            verb="Remove it"
+            keep="Keep it"
+            failure="It was not removed"
+            removal={removal}
+            model={name}
+            isHosted={isHosted}
+            onDone={onRemoved}
+          >
+            {model.origin === "local"
+              ? "Its folder stays as it is."
+              : "Weights that Hearth keeps of it are deleted."}
+          </Removal>
         )}
       </Group>
       {failure && (
@@ -69,72 +97,50 @@ export function ModelFiles({ model, isHosted, onRemoved }: ModelFilesProps) {
   );
 }
 
-function DeleteWeights({ model, isHosted }: Omit<ModelFilesProps, "onRemoved">) {
-  const [opened, { open, close }] = useDisclosure();
-  const remove = useDeleteWeights();
-  return (
-    <>
-      <Button
-        variant="default"
-        size="xs"
-        leftSection={<IconTrash size={14} aria-hidden />}
-        disabled={isHosted}
-        onClick={open}
-      >
-        Delete the weights
-      </Button>
-      <Confirm
-        opened={opened}
-        title={`Delete the weights of ${model.name}?`}
-        verb="Delete them"
-        keep="Keep them"
-        failure="They were not deleted"
-        isPending={remove.isPending}
-        error={remove.error}
-        onConfirm={() => remove.mutate(model.name, { onSuccess: close })}
-        onClose={close}
-        onClosed={remove.reset}
-      >
-        <Text>
-          {bytes(model.weights.present_bytes)} become free on this host. To host the model again,
-          they have to be downloaded again.
-        </Text>
-      </Confirm>
-    </>
-  );
+interface RemovalProps {
+  /** What the button says. */
+  label: string;
+  title: string;
+  verb: string;
+  keep: string;
+  failure: string;
+  removal: UseMutationResult<unknown, Error, string>;
+  model: string;
+  isHosted: boolean;
+  onDone?: () => void;
+  children: string;
 }
 
-function RemoveModel({ model, isHosted, onRemoved }: ModelFilesProps) {
+/** A button that asks first; off while a deployment uses the model. */
+function Removal({ removal, model, isHosted, onDone, children, ...words }: RemovalProps) {
   const [opened, { open, close }] = useDisclosure();
-  const remove = useRemoveModel();
   return (
     <>
-      <Button
-        variant="default"
-        size="xs"
-        leftSection={<IconTrash size={14} aria-hidden />}
-        disabled={isHosted}
-        onClick={open}
-      >
-        Remove the model
-      </Button>
+      <Tooltip label="A deployment uses it: delete that first" disabled={!isHosted}>
+        <Button
+          variant="default"
+          size="xs"
+          leftSection={<IconTrash size={14} aria-hidden />}
+          {...(isHosted && { "data-disabled": true })}
+          aria-disabled={isHosted}
+          onClick={isHosted ? (event) => event.preventDefault() : open}
+        >
+          {words.label}
+        </Button>
+      </Tooltip>
       <Confirm
         opened={opened}
-        title={`Remove ${model.name}?`}
-        verb="Remove it"
-        keep="Keep it"
-        failure="It was not removed"
-        isPending={remove.isPending}
-        error={remove.error}
-        onConfirm={() => remove.mutate(model.name, { onSuccess: onRemoved })}
+        title={words.title}
+        verb={words.verb}
+        keep={words.keep}
+        failure={words.failure}
+        isPending={removal.isPending}
+        error={removal.error}
+        onConfirm={() => removal.mutate(model, { onSuccess: onDone ?? close })}
         onClose={close}
-        onClosed={remove.reset}
+        onClosed={removal.reset}
       >
-        <Text>
-          {model.local_path
-            ? "Its folder stays as it is."
-            : "Weights that were downloaded of it are deleted."}
-        </Text>
+        <Text>{children}</Text>
       </Confirm>
     </>
   );

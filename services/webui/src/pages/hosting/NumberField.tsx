@@ -1,4 +1,4 @@
-import { TextInput, type TextInputProps } from "@mantine/core";
+import { Text, TextInput, type TextInputProps } from "@mantine/core";
 
 interface NumberFieldProps extends Omit<TextInputProps, "onChange" | "value"> {
   /** As typed; "" for automatic. */
@@ -14,8 +14,14 @@ export function NumberField({ text, unit, onChange, ...rest }: NumberFieldProps)
       inputMode="decimal"
       // Descriptions differ in length; fields beside each other are in line.
       inputWrapperOrder={["label", "input", "error", "description"]}
-      rightSection={unit}
-      rightSectionWidth={unit ? 48 : 0}
+      rightSection={
+        unit && (
+          <Text size="sm" c="dimmed">
+            {unit}
+          </Text>
+        )
+      }
+      rightSectionWidth={unit ? 20 + 8 * unit.length : 0}
       rightSectionPointerEvents="none"
       {...rest}
       value={text}

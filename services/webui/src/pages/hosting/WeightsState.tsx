@@ -1,10 +1,11 @@
 import { Badge, Progress, Text } from "@mantine/core";
 import type { Weights } from "../../api/catalogue";
-import { bytes } from "../../parts/format";
+import { bytes, duration } from "../../parts/format";
 
 /** Where the weights of a model are, and how much has come of those that are on their way. */
 export function WeightsState({ weights }: { weights: Weights }) {
-  const { state, present_bytes, total_bytes, detail } = weights;
+  const { state, present_bytes, total_bytes, remaining_seconds, bytes_per_second, detail } =
+    weights;
   if (state === "downloading") {
     return (
       <div style={{ minWidth: 180 }}>
@@ -16,8 +17,15 @@ export function WeightsState({ weights }: { weights: Weights }) {
         />
         <Text size="xs" c="dimmed" mt={4} style={{ fontVariantNumeric: "tabular-nums" }}>
           {bytes(present_bytes)}
-          {total_bytes > 0 && ` of ${bytes(total_bytes)}`} of the weights
+          {total_bytes > 0 && ` of ${bytes(total_bytes)}`}
+          {bytes_per_second > 0 && `, ${bytes(bytes_per_second)}/s`}
+          {remaining_seconds !== null && `, ${duration(remaining_seconds)} left`}
         </Text>
+        {detail && (
+          <Text size="xs" c="dimmed">
+            {detail}
+          </Text>
+        )}
       </div>
     );
   }

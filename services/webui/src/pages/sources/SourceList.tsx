@@ -1,14 +1,15 @@
 import { useState } from "react";
 import type { Project } from "../../api/projects";
 import type { Source } from "../../api/sources";
-import { type UploadState, upload } from "../../api/uploads";
+import { uploadSources } from "../../api/sourceUploads";
+import type { UploadState } from "../../api/uploads";
 import { DataTable } from "../../parts/DataTable";
 import { Row } from "../../parts/Row";
 import { Surface } from "../../parts/Surface";
+import { UploadLine } from "../../parts/UploadLine";
 import { DeleteSource } from "./DeleteSource";
 import { DropZone } from "./DropZone";
 import { SourceRow } from "./SourceRow";
-import { UploadLine } from "./UploadLine";
 
 const COLUMNS = [
   { key: "name", head: "Name" },
@@ -28,15 +29,8 @@ interface SourceListProps {
 export function SourceList({ project, sources, uploads }: SourceListProps) {
   const [deleting, setDeleting] = useState<Source | null>(null);
 
-  function send(files: File[], replaced?: Source) {
-    upload(
-      files.map((file) => ({
-        projectId: project.project_id,
-        file,
-        replacedSourceId: replaced?.source_id ?? "",
-      })),
-    );
-  }
+  const send = (files: File[], replaced?: Source) =>
+    uploadSources(project.project_id, files, replaced);
 
   return (
     <Surface label="Sources of the project">
@@ -45,7 +39,7 @@ export function SourceList({ project, sources, uploads }: SourceListProps) {
       </Row>
       {uploads.map((each) => (
         <Row key={each.id}>
-          <UploadLine upload={each} sources={sources} />
+          <UploadLine upload={each} />
         </Row>
       ))}
       {sources.length > 0 && (

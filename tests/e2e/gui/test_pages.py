@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import zipfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
-import pytest_asyncio
 from playwright.async_api import (
     Browser,
     BrowserContext,
     Page,
     Route,
-    async_playwright,
     expect,
 )
 
 from tests.e2e import loop
-from tests.e2e.running import ROOT, Cluster
-from tests.e2e.watched import Watched
+from tests.e2e.gui.watched import Watched
+from tests.e2e.running import Cluster
 
 pytestmark = pytest.mark.e2e
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ANSWER_MS = 60_000  # an engine on two busy cores
 # A model of whatever quality goes on with it, to the longest answer.
 ENDLESS = "numbers = [" + "0, " * 80
-STARTER = ROOT / "services" / "inference" / "starter"
 WIDTHS = (1280, 390, 360)
 RUN_MS = 600_000  # a small training and its evaluation
 PAGES = (
@@ -51,40 +37,6 @@ PAGES = (
     "/finetune?new",
     "/tokens",
 )
-
-
-@pytest_asyncio.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    executable = shutil.which("chromium") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("no chromium on this machine (Debian, Ubuntu: apt install chromium)")
-    expect.set_options(timeout=30_000)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield browser
-        await browser.close()
-
-
-@pytest_asyncio.fixture(scope="module")
-async def signed_in(browser: Browser, cluster: Cluster) -> AsyncIterator[BrowserContext]:
-    """Cookies of one sign-in, shared by the tests of this file."""
-    context = await browser.new_context(base_url=cluster.url)
-    page = await context.new_page()
-    await page.goto(cluster.sign_in_link)
-    await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    await page.close()
-    yield context
-    await context.close()
-
-
-@pytest_asyncio.fixture
-async def watched(signed_in: BrowserContext, cluster: Cluster) -> AsyncIterator[Watched]:
-    page = await signed_in.new_page()
-    watched = Watched(page, cluster.url)
-    yield watched
-    await page.close()
-    assert watched.errors == []
-    assert watched.strangers == []
 
 
 async def test_a_link_signs_in_once(browser: Browser, cluster: Cluster) -> None:
@@ -118,60 +70,6 @@ async def test_the_overview_shows_what_runs(watched: Watched, cluster: Cluster) 
     for service in ("gateway", "inference", "webui"):
         await expect(services).to_contain_text(service)
     await expect(page.get_by_role("region", name="Devices")).to_contain_text("GiB")
-
-
-async def test_a_model_is_planned_before_it_is_hosted(watched: Watched) -> None:
-    page = watched.page
-    await page.goto("/hosting")
-    deployment = page.get_by_role("region", name="Deployment starter-coder")
-    await expect(deployment).to_contain_text("1 of 1 ready")
-    await deployment.get_by_role("button", name="1 replica").click()
-    await deployment.get_by_role("button", name="Log of starter-coder-0").click()
-    await expect(page.get_by_role("log")).to_contain_text("replica ready")
-    await page.keyboard.press("Escape")
-    await page.get_by_role("button", name="Host a model").click()
-    await page.get_by_role("textbox", name="Search the catalogue").fill("starter")
-    await page.get_by_role("button", name="Choose hearth/starter-coder").click()
-    plan = page.get_by_role("region", name="Plan")
-    await expect(plan).to_contain_text("It fits")
-    await page.get_by_role("textbox", name="Share of each device").fill("0.5")
-    await expect(plan).to_contain_text("It does not fit")
-    await page.get_by_role("button", name="Cancel").click()
-    await page.get_by_role("button", name="More about starter-coder").click()
-    await page.get_by_role("menuitem", name="Delete").click()
-    await expect(page.get_by_role("dialog")).to_contain_text("nothing answers until another is")
-    await page.get_by_role("button", name="Keep it").click()
-
-
-async def test_a_model_of_a_folder_is_added_and_hosted(watched: Watched, tmp_path: Path) -> None:
-    page = watched.page
-    folder = tmp_path / "own-coder"
-    await page.goto("/hosting")
-    await page.get_by_role("button", name="Host a model").click()
-    await page.get_by_role("button", name="Add another model").click()
-    await page.get_by_text("Local folder").click()
-    await page.get_by_role("textbox", name="Folder").fill(str(folder))
-    await page.get_by_role("button", name="Add it").click()
-    await expect(page.get_by_role("form", name="Add a model")).to_contain_text(str(folder) + " ")
-    assert "400" in watched.errors.pop()
-    shutil.copytree(STARTER, folder)
-    await page.get_by_role("button", name="Add it").click()
-    await expect(page.get_by_role("region", name="Plan")).to_contain_text("It fits")
-    await page.get_by_role("button", name="Host it").click()
-    deployment = page.get_by_role("region", name="Deployment own-coder")
-    await expect(deployment).to_be_visible()
-    await page.get_by_role("button", name="More about own-coder").click()
-    await page.get_by_role("menuitem", name="Delete").click()
-    await page.get_by_role("button", name="Delete the deployment").click()
-    await expect(deployment).to_be_hidden()
-    await page.get_by_role("button", name="Host a model").click()
-    await page.get_by_role("textbox", name="Search the catalogue").fill("own-coder")
-    await page.get_by_role("button", name="Choose own-coder").click()
-    await page.get_by_role("button", name="Remove the model").click()
-    await page.get_by_role("button", name="Remove it").click()
-    await page.get_by_role("textbox", name="Search the catalogue").fill("own-coder")
-    await expect(page.get_by_text("No model of the catalogue is like that")).to_be_visible()
-    assert folder.exists()
 
 
 async def test_the_playground_streams_an_answer(watched: Watched) -> None:

@@ -1,8 +1,7 @@
 import { Button, Group, Progress, Text } from "@mantine/core";
-import type { Source } from "../../api/sources";
-import { dropUpload, retryUpload, type UploadState } from "../../api/uploads";
-import { bytes, duration } from "../../parts/format";
-import { ProblemAlert } from "../../parts/ProblemAlert";
+import { dropUpload, retryUpload, type UploadState } from "../api/uploads";
+import { bytes, duration } from "./format";
+import { ProblemAlert } from "./ProblemAlert";
 
 /** How far an upload is, in words. */
 function progressOf(upload: UploadState): string {
@@ -18,22 +17,14 @@ function progressOf(upload: UploadState): string {
   return `${bytes(sentBytes)} of ${bytes(file.size)}${rate}${rest}`;
 }
 
-interface UploadLineProps {
-  upload: UploadState;
-  sources: Source[];
-}
-
-export function UploadLine({ upload, sources }: UploadLineProps) {
-  const { id, file, status, sentBytes, problem, replacedSourceId } = upload;
-  const replaced = sources.find((source) => source.source_id === replacedSourceId)?.name;
+/** A file on its way, or what became of it. */
+export function UploadLine({ upload }: { upload: UploadState }) {
+  const { id, file, title, status, sentBytes, problem } = upload;
   const share = file.size > 0 ? (100 * sentBytes) / file.size : 100;
   if (problem) {
     return (
       <>
-        <ProblemAlert
-          title={`${file.name} was not ${replaced ? "taken" : "added"}`}
-          error={problem}
-        />
+        <ProblemAlert title={upload.failure} error={problem} />
         <Group gap="xs" mt="xs">
           <Button size="xs" variant="default" onClick={() => retryUpload(id)}>
             Send it again
@@ -45,11 +36,23 @@ export function UploadLine({ upload, sources }: UploadLineProps) {
       </>
     );
   }
+  if (status === "taken") {
+    return (
+      <Group gap="md" justify="space-between">
+        <Text role="status" style={{ overflowWrap: "anywhere", flex: 1, minWidth: 0 }}>
+          {upload.taken}
+        </Text>
+        <Button size="xs" variant="default" onClick={() => dropUpload(id)}>
+          Dismiss
+        </Button>
+      </Group>
+    );
+  }
   return (
     <Group gap="md" wrap="nowrap" aria-label={`Upload of ${file.name}`} role="group">
       <div style={{ flex: 1, minWidth: 0 }}>
         <Text fw={600} truncate title={file.name}>
-          {replaced ? `${file.name}, in place of ${replaced}` : file.name}
+          {title}
         </Text>
         <Progress
           my={6}
