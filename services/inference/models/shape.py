@@ -100,7 +100,8 @@ def _rope_factor(text: Mapping[str, Any]) -> float:
 
 
 def _num_kv_heads(text: Mapping[str, Any], num_heads: int) -> int:
-    if text.get("multi_query") is True:  # GPTBigCode
+    """1 where all heads read one latent vector: every device of a layer keeps all of it."""
+    if text.get("multi_query") is True or _count(text, "kv_lora_rank"):  # GPTBigCode; DeepSeek
         return 1
     return _count(text, *_KV_HEADS) or num_heads
 

@@ -64,6 +64,21 @@ def test_what_the_cache_keeps_of_a_token(change: dict[str, Any], values: int) ->
     assert read_shape({**LLAMA, **change}, {}).kv_values_per_token == values
 
 
+@pytest.mark.parametrize(
+    ("change", "num_kv_heads"),
+    [
+        ({}, 8),
+        ({"num_key_value_heads": None}, 32),
+        ({"multi_query": True}, 1),
+        ({"kv_lora_rank": 512, "qk_rope_head_dim": 64, "num_key_value_heads": 32}, 1),
+    ],
+)
+def test_how_many_heads_have_keys_and_values_of_their_own(
+    change: dict[str, Any], num_kv_heads: int
+) -> None:
+    assert read_shape({**LLAMA, **change}, {}).num_kv_heads == num_kv_heads
+
+
 def test_the_names_of_gpt_2_and_falcon() -> None:
     found = read_shape(
         {"n_layer": 2, "n_head": 8, "n_embd": 64, "n_positions": 1024, "n_head_kv": 4}, {}
