@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.cluster.records import ModelRecord
+from services.inference.models.architectures import Architectures
 
 MAX_SHARDS = 16  # of one host
 
@@ -25,8 +26,9 @@ class Shape:
 
     @classmethod
     def of(cls, model: ModelRecord) -> Shape:
-        """Those that generate can be cut by layers, as far as vLLM 0.32 knows their class."""
-        return cls(model.num_heads, model.num_kv_heads, model.num_layers, model.supports_completion)
+        found = Architectures.load().find(model.architecture)
+        can_pipeline = model.supports_completion and (found is None or found.can_pipeline)
+        return cls(model.num_heads, model.num_kv_heads, model.num_layers, can_pipeline)
 
     @property
     def is_known(self) -> bool:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.cluster.records import ModelRecord
 from services.inference.agent.sharding import (
     Shape,
     Sharding,
@@ -101,3 +102,26 @@ def test_a_refusal_names_the_numbers_that_work() -> None:
     )
     thin = Shape(num_heads=2, num_kv_heads=2, num_layers=2, can_pipeline=True)
     assert explain("m", thin, 3).endswith("and 2 layers are too few to be dealt out; try 1, 2, 4.")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "can_pipeline"),
+    [
+        ("Qwen2ForCausalLM", True),
+        ("Mamba2ForCausalLM", False),
+        ("Gemma3nForConditionalGeneration", False),
+    ],
+)
+def test_layers_are_dealt_out_only_where_the_class_in_vllm_can(
+    architecture: str, can_pipeline: bool
+) -> None:
+    model = ModelRecord(
+        name="m",
+        origin="local",
+        architecture=architecture,
+        num_layers=12,
+        num_heads=4,
+        num_kv_heads=4,
+    )
+    assert Shape.of(model).can_pipeline is can_pipeline
+    assert (3 in valid_counts(Shape.of(model))) is can_pipeline
