@@ -79,6 +79,24 @@ def test_how_many_heads_have_keys_and_values_of_their_own(
     assert read_shape({**LLAMA, **change}, {}).num_kv_heads == num_kv_heads
 
 
+@pytest.mark.parametrize(
+    ("change", "divisor"),
+    [
+        ({}, 0),
+        ({"vocab_size": 151936, "intermediate_size": 8960}, 128),
+        ({"vocab_size": 30522, "intermediate_size": 3072}, 192),
+        ({"vocab_size": 32016, "intermediate_size": 13824}, 64 * 3),
+        ({"vocab_size": 49152, "model_type": "gpt_bigcode"}, 16384),
+        ({"vocab_size": 151936, "intermediate_size": 6144, "moe_intermediate_size": 768}, 128),
+        ({"vocab_size": 151936, "moe_intermediate_size": 96}, 32),
+        ({"vocab_size": 151936}, 0),
+        ({"intermediate_size": 8960}, 0),
+    ],
+)
+def test_what_every_width_is_a_multiple_of(change: dict[str, Any], divisor: int) -> None:
+    assert read_shape({**LLAMA, **change}, {}).width_divisor == divisor
+
+
 def test_the_names_of_gpt_2_and_falcon() -> None:
     found = read_shape(
         {"n_layer": 2, "n_head": 8, "n_embd": 64, "n_positions": 1024, "n_head_kv": 4}, {}
