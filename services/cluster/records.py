@@ -201,7 +201,8 @@ class ModelRecord(Record):
     """A model of the catalogue, as read from its files. `fim_family` is "" for none.
 
     `host_id` is the host that has the weights, "" for every host. `kv_values_per_token` is how many
-    numbers the key-value cache keeps of each token. Counts of its shape are 0 while unknown.
+    numbers the key-value cache keeps of each token. The widths of its layers, but for heads, are
+    multiples of `width_divisor`. Counts of its shape are 0 while unknown.
     `num_active_parameters` are those that each token goes through, where experts take turns, else
     0. `chat_template` is there where somebody gave another than the model's own. `gated`: the hub
     wants a token for it. The parsers are vLLM's, by its names, "" for none. `commit` is the hub's,
@@ -226,6 +227,7 @@ class ModelRecord(Record):
     num_heads: int = 0
     num_kv_heads: int = 0
     kv_values_per_token: int = 0
+    width_divisor: int = 0
     embedding_size: int = 0
     fim_family: str = ""
     chat_template: str = ""

@@ -63,6 +63,11 @@ class ReplicaProcess:
         await self._end_group()
         return status
 
+    def kill(self) -> None:
+        """SIGKILL to all of it, also where it was halted; `wait` tells when it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
     async def stop(
         self,
         grace_seconds: float,

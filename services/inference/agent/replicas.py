@@ -26,15 +26,18 @@ log = logging.getLogger(__name__)
 _COULD_NOT_START = 127
 _OBSTACLE_PAUSE_SECONDS = 10.0
 _DOWNLOADING_PAUSE_SECONDS = 1.0
-_STARTED = (ReplicaPhase.READY, ReplicaPhase.DRAINING)
+_STARTED = (ReplicaPhase.READY, ReplicaPhase.DRAINING, ReplicaPhase.ASLEEP)
 _LONGEST_START_SECONDS = 900.0  # that others on its devices wait for it
+SILENT_SECONDS = 120.0  # after which one that had started and says nothing hangs
+_HANGS = "it hung, gave no sign of life for minutes, and was killed; its log says what it did last"
 
 
 @dataclass
 class _Replica:
     """`process` is None when it has ended or never began; then `ending` says why.
 
-    `refused` is the phase of one that was kept from being started.
+    `refused` is the phase of one that was kept from being started. Of one that runs, `silent_since`
+    is when its word was missed first, on a monotonic clock.
     """
 
     spec: ReplicaSpec
@@ -45,6 +48,22 @@ class _Replica:
     watching: asyncio.Task[None] | None = None
     refused: ReplicaPhase | None = None
     started_at: float = field(default_factory=time.time)
+    has_started: bool = False
+    silent_since: float | None = None
+    hangs: bool = False
+
+    def hear(self, record: ReplicaRecord | None, now: float) -> None:
+        """Decides whether it `hangs`. `record` is what the registry has of it."""
+        if self.process is None:
+            return
+        if record and record.pid == self.process.pid:
+            self.has_started |= record.phase in _STARTED
+            self.silent_since = None
+            return
+        if self.silent_since is None:
+            self.silent_since = now
+        longest = SILENT_SECONDS if self.has_started else _LONGEST_START_SECONDS
+        self.hangs = now - self.silent_since >= longest
 
     def local(self, record: ReplicaRecord | None) -> LocalReplica:
         """`record` is what the registry has of it."""
@@ -83,6 +102,17 @@ class Replicas:
     def local(self, records: Mapping[str, ReplicaRecord]) -> dict[str, LocalReplica]:
         """By replica id; `records` are those of the registry."""
         return {i: replica.local(records.get(i)) for i, replica in self._replicas.items()}
+
+    def end_hanging(self, records: Mapping[str, ReplicaRecord], now: float) -> None:
+        """Kills those that run and are not heard of any more; `changed` tells that they ended.
+
+        `now` is of a monotonic clock, and Redis has just answered.
+        """
+        for replica_id, replica in self._replicas.items():
+            replica.hear(records.get(replica_id), now)
+            if replica.process and replica.hangs:
+                log.error("replica hangs", extra={"replica_id": replica_id})
+                replica.process.kill()
 
     async def start(
         self,
@@ -185,7 +215,8 @@ class Replicas:
                 await self._registry.remove_replica(replica_id)
             log.info("replica stopped", extra={"replica_id": replica_id, "status": status})
         else:
-            reason = await asyncio.to_thread(_reason, process, status)
+            said = await asyncio.to_thread(_reason, process, status)
+            reason = _HANGS if replica.hangs else said
             self._end(replica, status, reason, lived_seconds)
             with contextlib.suppress(StoreUnavailable):
                 await self.beat()

@@ -110,7 +110,9 @@ class Supervisor:
         held = await self._devices.held([spec.holder for spec in specs.values()])
         unwanted = [a for i, a in replica_assignments(own.assignments).items() if i not in specs]
         assigned = replica_assignments([*unwanted, *held])
-        local, now = self._replicas.local(view.replicas), time.monotonic()
+        now = time.monotonic()
+        self._replicas.end_hanging(view.replicas, now)
+        local = self._replicas.local(view.replicas)
         kept = self._replacements.look(wanted, local, view.replicas, assigned, now)
         steps = next_steps(wanted, local, assigned, self._host(own), now, kept)
         for replica_id in steps.renew:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 _TABLE = Path(__file__).with_name("architectures.json")
@@ -31,11 +32,12 @@ SERVED = frozenset({Kind.GENERATE, Kind.MULTIMODAL, Kind.EMBED})
 
 @dataclass(frozen=True)
 class Architecture:
-    """`has_lora`: vLLM serves LoRA adapters on it."""
+    """`has_lora`: vLLM serves LoRA adapters on it. `can_pipeline`: it deals its layers out."""
 
     name: str
     kind: Kind
     has_lora: bool
+    can_pipeline: bool
 
     @property
     def can_learn(self) -> bool:
@@ -55,12 +57,14 @@ class Architectures:
     model_types: frozenset[str]
 
     @classmethod
+    @cache
     def load(cls) -> Architectures:
         table = json.loads(_TABLE.read_text(encoding="utf-8"))
+        one_stage = frozenset(table["one_stage"])
         return cls(
             vllm=table["vllm"],
             by_name={
-                name: Architecture(name, Kind(kind), has_lora)
+                name: Architecture(name, Kind(kind), has_lora, _pipelines(kind, name, one_stage))
                 for kind, names in table["architectures"].items()
                 for name, has_lora in names.items()
             },
@@ -79,4 +83,8 @@ class Architectures:
         whole = next(
             (self.by_name[stem + end] for end in _GENERATES if stem + end in self.by_name), None
         )
-        return Architecture(name, Kind.EMBED, whole.has_lora) if whole else None
+        return Architecture(name, Kind.EMBED, whole.has_lora, False) if whole else None
+
+
+def _pipelines(kind: str, name: str, one_stage: frozenset[str]) -> bool:
+    return kind in (Kind.GENERATE, Kind.MULTIMODAL) and name not in one_stage

@@ -76,6 +76,7 @@ def read_model(
         num_heads=shape.num_heads,
         num_kv_heads=shape.num_kv_heads,
         kv_values_per_token=_kv_values(architecture, architectures, shape),
+        width_divisor=shape.width_divisor,
         quantization=method,
         licence=_licence(folder),
         supports_completion=not embeds,

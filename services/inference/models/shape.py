@@ -6,6 +6,7 @@ the agent plans with is what the engine does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,10 @@ _KV_HEADS = (
     "num_attention_groups",
 )
 _HIDDEN = ("hidden_size", "n_embd", "d_model")
+_INNER = ("intermediate_size", "n_inner", "ffn_hidden_size")
+_EXPERT_INNER = ("moe_intermediate_size", "shared_expert_intermediate_size")
+_GPT_2 = frozenset({"gpt2", "gpt_bigcode"})  # four times as wide inside where they do not say
+_VOCABULARY_STEP = 64  # vLLM fills it up to a multiple
 _EXPERTS = ("num_experts", "moe_num_experts", "n_routed_experts", "num_local_experts")
 _EXPERTS_PER_TOKEN = ("num_experts_per_tok", "num_experts_per_token", "moe_top_k", "moe_topk")
 _MOST = 100_000_000
@@ -45,7 +50,11 @@ _SCALED_ALREADY = frozenset(
 
 @dataclass(frozen=True)
 class ModelShape:
-    """0 for what the config does not say. `context_tokens` is what prompt and answer share."""
+    """0 for what the config does not say. `context_tokens` is what prompt and answer share.
+
+    Inner widths and vocabulary, which devices cut beside the heads, are multiples of
+    `width_divisor`.
+    """
 
     context_tokens: int
     num_layers: int
@@ -53,6 +62,7 @@ class ModelShape:
     num_kv_heads: int
     hidden_size: int
     kv_values_per_token: int
+    width_divisor: int
     num_experts: int
     num_experts_per_token: int
 
@@ -73,6 +83,7 @@ def read_shape(config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -
         num_kv_heads=_num_kv_heads(text, num_heads),
         hidden_size=_count(text, *_HIDDEN),
         kv_values_per_token=_kv_values_per_token(text, num_heads),
+        width_divisor=_width_divisor(text),
         num_experts=_count(text, *_EXPERTS),
         num_experts_per_token=_count(text, *_EXPERTS_PER_TOKEN),
     )
@@ -100,7 +111,8 @@ def _rope_factor(text: Mapping[str, Any]) -> float:
 
 
 def _num_kv_heads(text: Mapping[str, Any], num_heads: int) -> int:
-    if text.get("multi_query") is True:  # GPTBigCode
+    """1 where all heads read one latent vector: every device of a layer keeps all of it."""
+    if text.get("multi_query") is True or _count(text, "kv_lora_rank"):  # GPTBigCode; DeepSeek
         return 1
     return _count(text, *_KV_HEADS) or num_heads
 
@@ -122,6 +134,17 @@ def _num_attention_layers(text: Mapping[str, Any]) -> int:
             return sum(str(k).endswith("attention") and k != "linear_attention" for k in kinds)
     num_layers = _count(text, *_LAYERS)
     return num_layers // (_count(text, "full_attention_interval") or 1)
+
+
+def _width_divisor(text: Mapping[str, Any]) -> int:
+    is_gpt_2 = text.get("model_type") in _GPT_2
+    inner = _count(text, *_INNER) or (4 * _count(text, *_HIDDEN) if is_gpt_2 else 0)
+    vocabulary = _count(text, "vocab_size")
+    experts = [_count(text, name) for name in _EXPERT_INNER]
+    if not vocabulary or not (inner or any(experts)):
+        return 0
+    filled_up = -(-vocabulary // _VOCABULARY_STEP) * _VOCABULARY_STEP
+    return math.gcd(filled_up, inner, *experts)
 
 
 def _count(config: Mapping[str, Any], *names: str) -> int:

@@ -203,6 +203,20 @@ def architectures(sources: Sources) -> dict[str, dict[str, bool]]:
     return {kind: dict(sorted(names.items())) for kind, names in sorted(found.items())}
 
 
+def one_stage(sources: Sources) -> list[str]:
+    """Classes that generate, of which vLLM gives no process only some of the layers."""
+    all_tables = tables(sources)
+    return sorted(
+        {
+            name
+            for table, kind in KINDS.items()
+            if kind in ("generate", "multimodal")
+            for name, (module, cls) in all_tables[table].items()
+            if not sources.attribute(module, cls, "supports_pp")
+        }
+    )
+
+
 def document() -> dict[str, object]:
     """What architectures.json holds. Raises ModuleNotFoundError where there is no vLLM."""
     sources = Sources("vllm")
@@ -211,6 +225,7 @@ def document() -> dict[str, object]:
     return {
         "vllm": _version(),
         "architectures": architectures(sources),
+        "one_stage": one_stage(sources),
         "tool_parsers": tools,
         "reasoning_parsers": reasoning,
         "quantizations": quantizations(sources),

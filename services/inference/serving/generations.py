@@ -6,9 +6,9 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -36,13 +36,16 @@ _LONG_TEXT_BYTES = 50_000  # from which on tokenizing leaves the event loop
 
 
 class Generations:
-    """`max_open` bounds those that run or wait; more are refused at once."""
+    """`max_open` bounds those that run or wait; more are refused at once.
+
+    Scores and embeddings are requests `beside` them, which count and are waited for as they are.
+    """
 
     def __init__(self, engine: Engine, max_open: int) -> None:
         self.prompts = Prompts(engine.tokenizer, engine.context_tokens, engine.config.fim_family)
         self._engine = engine
         self._max_open = max_open
-        self._open: set[str] = set()
+        self._open: dict[str, asyncio.Timeout | None] = {}  # None: a generation
         self._none_open = asyncio.Event()
         self._none_open.set()
         self._draining = False
@@ -57,27 +60,47 @@ class Generations:
 
     async def run(self, request: pb.GenerateRequest) -> AsyncGenerator[pb.GenerateResponse]:
         """Closing the generator or cancelling its task aborts the generation in the engine."""
+        meter = GenerationMeter(self._engine.config.deployment)
+        finished = False
+        with self._opened() as request_id:
+            try:
+                engine_request = await self._translate(request_id, request)
+                num_prompt_tokens: int | None = len(engine_request.prompt_token_ids)
+                async with aclosing(self._engine.generate(engine_request)) as deltas:
+                    async for delta in deltas:
+                        finished = delta.finish is not None
+                        meter.show(delta)
+                        yield to_response(delta, num_prompt_tokens)
+                        num_prompt_tokens = None
+            except (asyncio.CancelledError, GeneratorExit):
+                if not finished:
+                    _log_abort(request.context.request_id or request_id_var.get())
+                raise
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """A request that generates nothing. Raises EngineUnavailable when `drain` ends it."""
+        limit = asyncio.timeout(None)
+        with self._opened(limit):
+            try:
+                async with limit:
+                    yield
+            except TimeoutError:
+                if limit.expired():
+                    raise _is_stopped() from None
+                raise
+
+    @contextmanager
+    def _opened(self, limit: asyncio.Timeout | None = None) -> Iterator[str]:
+        """Its id. Raises EngineUnavailable or Overloaded when it may not begin."""
         self._admit()
         request_id = uuid.uuid4().hex
-        meter = GenerationMeter(self._engine.config.deployment)
-        self._open.add(request_id)
+        self._open[request_id] = limit
         self._none_open.clear()
-        finished = False
         try:
-            engine_request = await self._translate(request_id, request)
-            num_prompt_tokens: int | None = len(engine_request.prompt_token_ids)
-            async with aclosing(self._engine.generate(engine_request)) as deltas:
-                async for delta in deltas:
-                    finished = delta.finish is not None
-                    meter.show(delta)
-                    yield to_response(delta, num_prompt_tokens)
-                    num_prompt_tokens = None
-        except (asyncio.CancelledError, GeneratorExit):
-            if not finished:
-                _log_abort(request.context.request_id or request_id_var.get())
-            raise
+            yield request_id
         finally:
-            self._open.discard(request_id)
+            del self._open[request_id]
             if not self._open:
                 self._none_open.set()
 
@@ -104,17 +127,18 @@ class Generations:
         try:
             await asyncio.wait_for(self._none_open.wait(), grace_seconds)
         except TimeoutError:
-            rest = list(self._open)
-            for request_id in rest:
-                await self._engine.abort(request_id)
+            rest = list(self._open.items())
+            for request_id, limit in rest:
+                if limit is None:
+                    await self._engine.abort(request_id)
+                else:
+                    limit.reschedule(asyncio.get_running_loop().time())
             return len(rest)
         return 0
 
     def _admit(self) -> None:
         if self._draining:
-            raise EngineUnavailable(
-                "This replica is being stopped; ask again.", retry_after_seconds=1
-            )
+            raise _is_stopped()
         if len(self._open) >= self._max_open:
             raise Overloaded(
                 f"This replica has {len(self._open)} requests open, which is its limit; ask again.",
@@ -161,6 +185,10 @@ class Generations:
             built = self.prompts.from_chat(messages, chat.tools, chat.template_options)
             return replace(built, chat=chat, images=files)
         raise BadRequest("The prompt is missing.", param="prompt")
+
+
+def _is_stopped() -> EngineUnavailable:
+    return EngineUnavailable("This replica is being stopped; ask again.", retry_after_seconds=1)
 
 
 def _log_abort(request_id: str) -> None:

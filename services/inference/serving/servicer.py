@@ -46,19 +46,23 @@ class ReplicaServicer(rpc.ReplicaServicer):
                 yield response
 
     async def Score(self, request: pb.ScoreRequest, context: object) -> pb.ScoreResponse:
-        return await self._scores().of(request)
+        scores = self._scores()
+        async with self._generations().beside():
+            return await scores.of(request)
 
     async def ScoreStream(
         self, requests: AsyncIterator[pb.ScoreRequest], context: object
     ) -> AsyncGenerator[pb.ScoreResponse]:
-        async with aclosing(self._scores().stream(requests)) as responses:
+        scores = self._scores()
+        async with self._generations().beside(), aclosing(scores.stream(requests)) as responses:
             async for response in responses:
                 yield response
 
     async def Embed(self, request: pb.EmbedRequest, context: object) -> pb.EmbedResponse:
         engine = self._serving()
         check_texts(request.texts, param="input")
-        found = await engine.embed(list(request.texts))
+        async with self._generations().beside():
+            found = await engine.embed(list(request.texts))
         return pb.EmbedResponse(
             embeddings=[pb.Embedding(values=vector) for vector in found.vectors],
             num_prompt_tokens=found.num_prompt_tokens,

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from services.cluster.devices.records import GIB
 from services.cluster.records import ModelRecord
 from services.inference.agent.plan import MemoryPlan, memory_plan, shortage
+from services.inference.models.catalogue import load_catalogue
 
 SEVEN_BILLION = ModelRecord(
     name="a/7b",
@@ -90,3 +93,12 @@ def test_quantized_weights_are_about_half() -> None:
     assert found.weights_bytes == int(0.55 * 14_000_000_000)
     small = SEVEN_BILLION.model_copy(update={"weights_bytes": 4_000_000_000})
     assert memory_plan("vllm", small, kind="cuda", quantization="fp8").weights_bytes == 4 * 10**9
+
+
+@pytest.mark.parametrize("name", ["deepseek-coder-v2/lite-base", "glm-4.7/flash"])
+def test_a_latent_cache_is_whole_on_each_device_that_shares_a_layer(name: str) -> None:
+    model = load_catalogue()[name]
+    alone = memory_plan("vllm", model, kind="cuda", num_devices=1)
+    spread = memory_plan("vllm", model, kind="cuda", num_devices=4)
+    assert spread.weights_bytes == alone.weights_bytes // 4
+    assert spread.least_kv_cache_bytes == alone.least_kv_cache_bytes

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.cluster.records import ModelRecord
 from services.inference.agent.sharding import (
     Shape,
     Sharding,
@@ -13,26 +14,28 @@ from services.inference.agent.sharding import (
     valid_counts,
 )
 
-SEVEN_BILLION = Shape(num_heads=28, num_kv_heads=4, num_layers=28, can_pipeline=True)
-EMBEDDINGS = Shape(num_heads=12, num_kv_heads=12, num_layers=6)
+SEVEN_BILLION = Shape(28, 4, num_layers=28, can_pipeline=True, width_divisor=512)
+SMALL = Shape(12, 2, num_layers=28, can_pipeline=True, width_divisor=128)  # Qwen2.5-Coder-1.5B
+EMBEDDINGS = Shape(num_heads=12, num_kv_heads=12, num_layers=6, width_divisor=192)
 
 # As in models that there are: each key-value head belongs to a group of heads.
 shapes = st.builds(
-    lambda groups, kv, layers, can: Shape(groups * kv, kv, layers, can),
+    lambda groups, kv, layers, can, widths: Shape(groups * kv, kv, layers, can, widths),
     st.integers(1, 16),
     st.integers(1, 16),
     st.integers(1, 96),
     st.booleans(),
+    st.sampled_from([64, 128, 192, 320, 960]),
 )
 
 
 def vllm_takes(shape: Shape, found: Sharding) -> bool:
-    """The checks of vLLM 0.32: config/model.py, and the attention layers of Llama and Qwen2."""
+    """The checks of vLLM 0.32: config/model.py, the layers of Llama and Qwen2, `divide`."""
     tp, kv = found.tensor_parallel, shape.num_kv_heads
-    heads = shape.num_heads % tp == 0
+    cut = shape.num_heads % tp == 0 and shape.width_divisor % tp == 0
     kv_heads = kv % tp == 0 if kv >= tp else tp % kv == 0
     pipeline = found.pipeline_parallel == 1 or shape.can_pipeline
-    return heads and kv_heads and pipeline and found.pipeline_parallel <= shape.num_layers
+    return cut and kv_heads and pipeline and found.pipeline_parallel <= shape.num_layers
 
 
 @given(shapes, st.integers(1, 16))
@@ -84,6 +87,28 @@ def test_of_an_unknown_shape_powers_of_two_are_taken() -> None:
     assert "not known" in explain("m", Shape(), 3)
 
 
+def test_widths_that_cannot_be_cut_are_dealt_out_in_stages() -> None:
+    assert splits_heads(SMALL, 6)
+    assert sharding(SMALL, 6) == Sharding(tensor_parallel=2, pipeline_parallel=3)
+    assert explain("m", SMALL, 6) == (
+        "The widths of its layers cannot be cut into 6: its 28 layers are dealt out to 3 stages"
+        " (pipeline parallel) of 2 devices each (tensor parallel)."
+    )
+    narrow = Shape(num_heads=12, num_kv_heads=12, num_layers=6, width_divisor=64)
+    assert explain("m", narrow, 3) == (
+        "m cannot be spread over 3 devices: the widths of its layers cannot be cut into 3, and its"
+        " layers cannot be dealt out; try 1, 2, 4."
+    )
+
+
+def test_of_unknown_widths_powers_of_two_are_taken() -> None:
+    shape = Shape(num_heads=48, num_kv_heads=48, num_layers=4)
+    assert valid_counts(shape, 8) == [1, 2, 4, 8]
+    assert "widths of its layers are not known, and only powers of two are safe" in explain(
+        "m", shape, 3
+    )
+
+
 def test_the_way_is_told_in_a_sentence() -> None:
     assert explain("m", SEVEN_BILLION, 1) == "m runs on one device."
     assert explain("m", SEVEN_BILLION, 4) == "Every layer of m is cut into 4 (tensor parallel)."
@@ -101,3 +126,26 @@ def test_a_refusal_names_the_numbers_that_work() -> None:
     )
     thin = Shape(num_heads=2, num_kv_heads=2, num_layers=2, can_pipeline=True)
     assert explain("m", thin, 3).endswith("and 2 layers are too few to be dealt out; try 1, 2, 4.")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "can_pipeline"),
+    [
+        ("Qwen2ForCausalLM", True),
+        ("Mamba2ForCausalLM", False),
+        ("Gemma3nForConditionalGeneration", False),
+    ],
+)
+def test_layers_are_dealt_out_only_where_the_class_in_vllm_can(
+    architecture: str, can_pipeline: bool
+) -> None:
+    model = ModelRecord(
+        name="m",
+        origin="local",
+        architecture=architecture,
+        num_layers=12,
+        num_heads=4,
+        num_kv_heads=4,
+    )
+    assert Shape.of(model).can_pipeline is can_pipeline
+    assert (3 in valid_counts(Shape.of(model))) is can_pipeline

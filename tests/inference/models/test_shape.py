@@ -64,6 +64,39 @@ def test_what_the_cache_keeps_of_a_token(change: dict[str, Any], values: int) ->
     assert read_shape({**LLAMA, **change}, {}).kv_values_per_token == values
 
 
+@pytest.mark.parametrize(
+    ("change", "num_kv_heads"),
+    [
+        ({}, 8),
+        ({"num_key_value_heads": None}, 32),
+        ({"multi_query": True}, 1),
+        ({"kv_lora_rank": 512, "qk_rope_head_dim": 64, "num_key_value_heads": 32}, 1),
+    ],
+)
+def test_how_many_heads_have_keys_and_values_of_their_own(
+    change: dict[str, Any], num_kv_heads: int
+) -> None:
+    assert read_shape({**LLAMA, **change}, {}).num_kv_heads == num_kv_heads
+
+
+@pytest.mark.parametrize(
+    ("change", "divisor"),
+    [
+        ({}, 0),
+        ({"vocab_size": 151936, "intermediate_size": 8960}, 128),
+        ({"vocab_size": 30522, "intermediate_size": 3072}, 192),
+        ({"vocab_size": 32016, "intermediate_size": 13824}, 64 * 3),
+        ({"vocab_size": 49152, "model_type": "gpt_bigcode"}, 16384),
+        ({"vocab_size": 151936, "intermediate_size": 6144, "moe_intermediate_size": 768}, 128),
+        ({"vocab_size": 151936, "moe_intermediate_size": 96}, 32),
+        ({"vocab_size": 151936}, 0),
+        ({"intermediate_size": 8960}, 0),
+    ],
+)
+def test_what_every_width_is_a_multiple_of(change: dict[str, Any], divisor: int) -> None:
+    assert read_shape({**LLAMA, **change}, {}).width_divisor == divisor
+
+
 def test_the_names_of_gpt_2_and_falcon() -> None:
     found = read_shape(
         {"n_layer": 2, "n_head": 8, "n_embd": 64, "n_positions": 1024, "n_head_kv": 4}, {}

@@ -18,14 +18,15 @@ TABLE = Path(architectures.__file__).with_name("architectures.json")
 # What is under vllm.models chooses its class by the processor, so a machine without GPU has others.
 CLASSES = """
 import json, sys
-from vllm.model_executor.models.interfaces import supports_lora
+from vllm.model_executor.models.interfaces import supports_lora, supports_pp
 from vllm.model_executor.models.registry import ModelRegistry
 found = {}
 for name, model in ModelRegistry.models.items():
     if model.module_name.startswith("vllm.models."):
         continue
     try:
-        found[name] = bool(supports_lora(model.load_model_cls()))
+        cls = model.load_model_cls()
+        found[name] = [bool(supports_lora(cls)), bool(supports_pp(cls))]
     except ImportError:
         pass
 json.dump(found, sys.stdout)
@@ -38,7 +39,7 @@ def test_the_table_is_not_stale() -> None:
 
 
 @pytest.mark.slow
-def test_the_classes_say_the_same_of_adapters() -> None:
+def test_the_classes_say_the_same_of_adapters_and_stages() -> None:
     """Of those that this machine can import."""
     environment = engine_environment("cpu", [], 1)
     done = subprocess.run(
@@ -48,12 +49,12 @@ def test_the_classes_say_the_same_of_adapters() -> None:
         text=True,
         check=True,
     )
-    classes: dict[str, bool] = json.loads(done.stdout.splitlines()[-1])
-    known = {
-        name: found.has_lora
-        for name, found in architectures.Architectures.load().by_name.items()
-        if found.kind is not Kind.DRAFT
-    }
-    both = classes.keys() & known.keys()
+    classes: dict[str, list[bool]] = json.loads(done.stdout.splitlines()[-1])
+    table = architectures.Architectures.load().by_name.values()
+    both = [a for a in table if a.kind is not Kind.DRAFT and a.name in classes]
     assert len(both) > 150
-    assert {n: classes[n] for n in both} == {n: known[n] for n in both}
+    assert {a.name: classes[a.name][0] for a in both} == {a.name: a.has_lora for a in both}
+    generate = [a for a in both if a.kind in (Kind.GENERATE, Kind.MULTIMODAL)]
+    assert {a.name: classes[a.name][1] for a in generate} == {
+        a.name: a.can_pipeline for a in generate
+    }

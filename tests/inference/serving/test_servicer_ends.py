@@ -20,6 +20,7 @@ from services.cluster.log import JsonFormatter
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.pb.v1 import replica_pb2_grpc as rpc
 from services.cluster.records import ReplicaPhase
+from services.cluster.rpc import translate_rpc_error
 from services.cluster.settings import ClusterSettings
 from tests.inference.serving.replicas import (
     ReplicaUnderTest,
@@ -131,6 +132,44 @@ async def test_what_outlasts_the_drain_is_aborted_and_says_so(slow: ReplicaUnder
     assert await slow.generations.drain(0.05) == 1
     last = [r async for r in call][-1]
     assert last.finish.reason == pb.FINISH_REASON_ABORTED
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_draining_replica_finishes_its_scores(slow: ReplicaUnderTest, stream: bool) -> None:
+    scoring = asyncio.create_task(score(slow, stream))
+    await until(lambda: slow.generations.num_open == 1)
+    slow.state.set(ReplicaPhase.DRAINING)
+    assert await slow.generations.drain(5) == 0
+    assert await scoring == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_score_that_outlasts_the_drain_is_told_to_ask_again(
+    settings: ClusterSettings, stream: bool
+) -> None:
+    async with serving(settings, echo_token_seconds=60) as replica:
+        scoring = asyncio.create_task(score(replica, stream))
+        await until(lambda: replica.generations.num_open == 1)
+        assert await replica.generations.drain(0.05) == 1
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await scoring
+        problem = translate_rpc_error(raised.value)
+        assert isinstance(problem, EngineUnavailable)
+        assert problem.message == "This replica is being stopped; ask again."
+        await until(lambda: replica.generations.num_open == 0)
+
+
+async def score(replica: ReplicaUnderTest, stream: bool) -> int:
+    """How many tokens of a text of three were scored."""
+    request = pb.ScoreRequest(texts=["abc"])
+    if not stream:
+        return (await replica.stub.Score(request)).scores[0].num_scored_tokens
+
+    async def requests() -> AsyncIterator[pb.ScoreRequest]:
+        yield request
+
+    [answer] = [answer async for answer in replica.stub.ScoreStream(requests())]
+    return answer.scores[0].num_scored_tokens
 
 
 async def test_a_dead_engine_ends_its_streams_with_an_error(slow: ReplicaUnderTest) -> None:
