@@ -1,10 +1,10 @@
-"""Ending a background task for good, and waiting for one that cannot be cancelled."""
+"""Tasks that end when they should: for good, with others of theirs, or not before their time."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -43,3 +43,17 @@ async def finished(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     """Runs it in a thread. A caller that is cancelled waits for what the thread still writes."""
     running = asyncio.create_task(asyncio.to_thread(function, *args, **kwargs))
     return await to_its_end(running, lambda: None)
+
+
+async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Their results in order. When one fails or the caller is cancelled, the others are ended.
+
+    asyncio.TaskGroup would wrap the error in an ExceptionGroup, which no caller of ours knows.
+    """
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

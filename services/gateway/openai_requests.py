@@ -12,6 +12,7 @@ from services.cluster.pb.v1 import replica_pb2 as pb
 
 _MAX_STOPS = 64
 _MAX_PROMPTS = 64
+_MAX_INPUTS = 2048  # OpenAI's
 _MAX_COUNT = 2**31 - 1
 
 TokenIdList = Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
@@ -128,6 +129,33 @@ class CompletionRequest(GenerationFields):
             else pb.Prompt(tokens=pb.TokenIds(ids=prompt))
             for prompt in prompts
         ]
+
+
+class EmbeddingRequest(BaseModel):
+    """`input`: a text, or the ids of its tokens; or several of one kind."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str | None = None
+    input: str | TokenIdList | list[str] | list[TokenIdList]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not 0 < len(self.inputs()) <= _MAX_INPUTS:
+            raise ValueError(f"input must hold 1 to {_MAX_INPUTS} texts")
+        return self
+
+    @property
+    def is_packed(self) -> bool:
+        return self.encoding_format == "base64"
+
+    def inputs(self) -> list[str | list[int]]:
+        if isinstance(self.input, str):
+            return [self.input]
+        given: list[Any] = self.input
+        return [given] if given and isinstance(given[0], int) else given
 
 
 class TextPart(BaseModel):

@@ -10,12 +10,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from services.cluster.errors import AdapterNotLoaded, EngineUnavailable, ModelNotFound
+from services.cluster.errors import (
+    AdapterNotLoaded,
+    BadRequest,
+    EngineUnavailable,
+    ModelNotFound,
+)
 from services.cluster.records import (
     AdapterPolicy,
     AdapterRecord,
     DeploymentRecord,
+    ModelRecord,
     ReplicaPhase,
     ReplicaRecord,
 )
@@ -28,6 +35,24 @@ _NO_MODEL = frozenset({"", "CONTRASTcode", AUTO})
 _AFFINITY_SLACK = 4
 _MIN_KEY_BYTES = 64
 _START_SECONDS = 5.0
+
+
+class Use(StrEnum):
+    """What a request wants of a model."""
+
+    COMPLETION = "completion"
+    CHAT = "chat"
+    EMBEDDING = "embedding"
+
+    def is_served_by(self, replica: ReplicaRecord) -> bool:
+        return (self is Use.EMBEDDING) == (replica.embedding_size > 0)
+
+    def may_be_served_by(self, model: ModelRecord) -> bool:
+        return model.supports_embeddings if self is Use.EMBEDDING else model.supports_completion
+
+    @property
+    def deed(self) -> str:
+        return "makes embeddings" if self is Use.EMBEDDING else "generates text"
 
 
 @dataclass(frozen=True)
@@ -56,14 +81,24 @@ class Offer:
         return self.base.replicas[0]
 
 
-def resolve(view: ClusterView, requested: str, team_id: str = "", *, chat: bool = False) -> Target:
+def resolve(
+    view: ClusterView, requested: str, team_id: str = "", use: Use = Use.COMPLETION
+) -> Target:
     """The target of a request that names `requested`, "" for no name.
 
-    Raises ModelNotFound, AdapterNotLoaded, or EngineUnavailable while no replica is ready.
+    Raises ModelNotFound, AdapterNotLoaded, BadRequest for a model that is of another use, or
+    EngineUnavailable while no replica is ready.
     """
+    target = _named(view, requested, team_id, use)
+    if not use.is_served_by(target.replicas[0]):
+        raise BadRequest(_of_another_use(view, target.model, team_id, use), param="model")
+    return target
+
+
+def _named(view: ClusterView, requested: str, team_id: str, use: Use) -> Target:
     model, _, adapter = requested.strip().partition(":")
     if model in _NO_MODEL:
-        return _auto(view, _default_model(view, team_id, chat), team_id)
+        return _auto(view, _default_model(view, team_id, use), team_id)
     if not any(deployment.model == model for deployment in _deployments(view, team_id)):
         raise ModelNotFound(_unknown(view, requested, team_id), param="model")
     base = Target(model, "", _ready(view, model, team_id))
@@ -138,10 +173,10 @@ def _ready(view: ClusterView, model: str, team_id: str) -> tuple[ReplicaRecord, 
     )
 
 
-def _default_model(view: ClusterView, team_id: str, chat: bool) -> str:
+def _default_model(view: ClusterView, team_id: str, use: Use) -> str:
     deployments = _deployments(view, team_id)
-    wants: list[Callable[[ReplicaRecord], bool]] = [lambda replica: replica.embedding_size == 0]
-    if chat:
+    wants: list[Callable[[ReplicaRecord], bool]] = [use.is_served_by]
+    if use is Use.CHAT:
         wants.insert(0, lambda replica: replica.supports_chat)
     for wanted in wants:
         for deployment in deployments:
@@ -149,7 +184,11 @@ def _default_model(view: ClusterView, team_id: str, chat: bool) -> str:
                 return deployment.model
     if not deployments:
         raise EngineUnavailable("No model is deployed yet.", retry_after_seconds=_START_SECONDS)
-    raise _not_ready(view, deployments[0].model, team_id)
+    for deployment in deployments:
+        record = view.models.get(deployment.model)
+        if record is None or use.may_be_served_by(record):
+            raise _not_ready(view, deployment.model, team_id)
+    raise ModelNotFound(f"No model that {use.deed} is deployed.", param="model")
 
 
 def _auto(view: ClusterView, model: str, team_id: str) -> Target:
@@ -217,6 +256,12 @@ def _unknown(view: ClusterView, requested: str, team_id: str) -> str:
     if not names and (deployments := _deployments(view, team_id)):
         known = f"is starting: {', '.join(dict.fromkeys(d.model for d in deployments))}"
     return f"There is no model {requested[:200]!r}. This server {known}."
+
+
+def _of_another_use(view: ClusterView, model: str, team_id: str, use: Use) -> str:
+    others = [offer.base.name for offer in offers(view, team_id) if use.is_served_by(offer.replica)]
+    known = f"these are: {', '.join(others)}" if others else "none is deployed"
+    return f"{model} is no model that {use.deed}; {known}."
 
 
 def _not_ready(view: ClusterView, model: str, team_id: str) -> EngineUnavailable:

@@ -66,10 +66,14 @@ def deployment() -> DeploymentRecord:
 
 @asynccontextmanager
 async def echo_replica(
-    settings: ClusterSettings, registry: Registry, replica_id: str, folder: Path
+    settings: ClusterSettings,
+    registry: Registry,
+    replica_id: str,
+    folder: Path,
+    kind: type[EchoEngine] = EchoEngine,
 ) -> AsyncIterator[EchoReplica]:
     config = EngineConfig(MODEL, folder, "cpu", echo_token_seconds=TOKEN_SECONDS)
-    engine = EchoEngine(config)
+    engine = kind(config)
     await engine.start(lambda phrase: None)
     state = ReplicaState(replica_id, deployment(), "here", os.getpid(), ("cpu-here",))
     state.engine, state.generations = engine, Generations(engine, 64)

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cluster.errors import AdapterNotLoaded, EngineUnavailable, ModelNotFound
+from services.cluster.errors import (
+    AdapterNotLoaded,
+    BadRequest,
+    EngineUnavailable,
+    ModelNotFound,
+)
 from services.cluster.records import (
     AdapterPolicy,
     AdapterRecord,
     DeploymentRecord,
+    ModelRecord,
     ReplicaPhase,
     ReplicaRecord,
 )
 from services.cluster.registry import ClusterView
-from services.gateway.routing import choose, offers, resolve
+from services.gateway.routing import Use, choose, offers, resolve
 
 BASE = "org/base"
 
@@ -187,7 +194,43 @@ def test_no_model_means_the_oldest_deployment_that_can() -> None:
         ],
     )
     assert resolve(cluster, "").model == "org/completes"
-    assert resolve(cluster, "", chat=True).model == "org/chats"
+    assert resolve(cluster, "", use=Use.CHAT).model == "org/chats"
+    assert resolve(cluster, "", use=Use.EMBEDDING).model == "org/embeds"
+
+
+@pytest.mark.parametrize(
+    ("requested", "use", "words"),
+    [
+        ("org/embeds", Use.COMPLETION, "generates text; these are: org/completes"),
+        ("org/embeds", Use.CHAT, "generates text; these are: org/completes"),
+        ("org/completes", Use.EMBEDDING, "makes embeddings; these are: org/embeds"),
+    ],
+)
+def test_a_model_of_another_use_is_refused_with_those_that_are_not(
+    requested: str, use: Use, words: str
+) -> None:
+    embeds, completes = deployment("org/embeds"), deployment("org/completes")
+    cluster = view(
+        [embeds, completes], [replica(embeds, "r1", embedding_size=384), replica(completes, "r2")]
+    )
+    with pytest.raises(BadRequest, match=words) as refused:
+        resolve(cluster, requested, use=use)
+    assert refused.value.param == "model"
+
+
+def test_what_is_not_deployed_at_all_is_not_waited_for() -> None:
+    completes = deployment("org/completes")
+    generates = ModelRecord(name="org/completes", origin="hub", local_path="", architecture="x")
+    cluster = replace(view([completes], [replica(completes)]), models={generates.name: generates})
+    with pytest.raises(ModelNotFound, match="No model that makes embeddings is deployed"):
+        resolve(cluster, "", use=Use.EMBEDDING)
+
+
+def test_a_model_of_embeddings_that_is_loading_is_waited_for() -> None:
+    completes, embeds = deployment("org/completes"), deployment("org/embeds")
+    cluster = view([completes, embeds], [replica(completes)])
+    with pytest.raises(EngineUnavailable):
+        resolve(cluster, "", use=Use.EMBEDDING)
 
 
 def test_the_least_busy_replica_is_chosen() -> None:

@@ -54,9 +54,9 @@ _UPLOAD = {
 
 @router.get("")
 async def list_adapters(request: Request, caller: Administrator) -> list[AdapterView]:
-    """Newest first."""
-    records = state_of(request).view.adapters.values()
-    newest_first = sorted(records, key=lambda record: -record.created_at)
+    """Newest first. Read anew: who has seen a run end finds its adapters here."""
+    view = await state_of(request).cache.refresh()
+    newest_first = sorted(view.adapters.values(), key=lambda record: -record.created_at)
     return [AdapterView.of(record) for record in newest_first]
 
 

@@ -18,7 +18,7 @@ from services.gateway.live_answer import event_answer, json_answer
 from services.gateway.openai_answers import Envelope, chat_logprobs, chunks, finish_reason
 from services.gateway.openai_requests import ChatRequest
 from services.gateway.request_body import read_json
-from services.gateway.routing import resolve
+from services.gateway.routing import Use, resolve
 from services.gateway.state import GatewayState, state_of
 
 router = APIRouter()
@@ -79,7 +79,7 @@ class ChatAnswer:
         self._state = state
         self._caller = caller
         self._body = body
-        self._target = resolve(state.view, body.model or "", caller.team_id, chat=True)
+        self._target = resolve(state.view, body.model or "", caller.team_id, Use.CHAT)
         kind = "chat.completion.chunk" if body.stream else "chat.completion"
         self._envelope = Envelope(self._target, state.view.caps_version, "chatcmpl", kind)
         sampling = body.sampling(None)

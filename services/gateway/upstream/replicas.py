@@ -12,7 +12,13 @@ from contextlib import aclosing
 import grpc
 import grpc.aio
 
-from services.cluster.errors import DeadlineExceeded, EngineUnavailable, HearthError, Overloaded
+from services.cluster.errors import (
+    DeadlineExceeded,
+    EngineUnavailable,
+    HearthError,
+    Overloaded,
+    Unavailable,
+)
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.pb.v1 import replica_pb2_grpc as rpc
 from services.cluster.records import ReplicaRecord
@@ -20,7 +26,7 @@ from services.cluster.rpc import translate_rpc_error
 from services.gateway.metrics import OPEN_GENERATIONS
 from services.gateway.routing import Target, choose
 from services.gateway.settings import GatewaySettings
-from services.gateway.upstream.calls import is_cancelled
+from services.gateway.upstream.calls import answered, is_cancelled
 from services.gateway.upstream.channels import Channels
 
 log = logging.getLogger(__name__)
@@ -78,6 +84,24 @@ class Replicas:
                 del left[replica.replica_id]
                 if begun or not left:
                     raise
+
+    async def embed(self, target: Target, request: pb.EmbedRequest) -> pb.EmbedResponse:
+        """As `generate`: a replica that cannot be reached or is full is replaced by another."""
+        left = {replica.replica_id: replica for replica in target.replicas}
+        while True:
+            replica = choose(self._trusted(left.values()), self._outstanding, b"")
+            self._outstanding[replica.replica_id] += 1
+            try:
+                call = self._replica(replica).Embed(request)
+                return await answered(call, self._settings.first_token_seconds)
+            except (Unavailable, Overloaded) as error:
+                if isinstance(error, Unavailable):
+                    self._suspect_until[replica.replica_id] = time.monotonic() + _SUSPECT_SECONDS
+                del left[replica.replica_id]
+                if not left:
+                    raise
+            finally:
+                self._outstanding[replica.replica_id] -= 1
 
     async def tokenizer(self, replica: ReplicaRecord) -> bytes:
         """The model's tokenizer.json."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from services.cluster.errors import BadRequest, EngineUnavailable
+from services.cluster.tasks import together
 from services.inference.engines.adapter_table import AdapterTable
 from services.inference.engines.generation import (
     Delta,
@@ -26,7 +27,6 @@ from services.inference.engines.generation import (
     Score,
 )
 from services.inference.scoring import windows
-from services.inference.together import together
 from services.inference.tokenization import Tokenizer
 
 BACKGROUND_PRIORITY = 100
@@ -127,8 +127,11 @@ class Engine(ABC):
     async def _unload(self, adapter_id: str) -> None: ...
 
     @abstractmethod
-    async def embed(self, texts: Sequence[str]) -> Embeddings:
-        """Raises Unimplemented when the model is not an embedding model."""
+    async def embed(self, inputs: Sequence[str | Sequence[int]]) -> Embeddings:
+        """Of texts, or of token ids with the special tokens that the model wants.
+
+        Raises Unimplemented when the model is not an embedding model.
+        """
 
     @property
     def can_sleep(self) -> bool:

@@ -185,7 +185,7 @@ class EchoEngine(Engine):
     async def _unload(self, adapter_id: str) -> None:
         self._check_alive()
 
-    async def embed(self, texts: Sequence[str]) -> Embeddings:
+    async def embed(self, inputs: Sequence[str | Sequence[int]]) -> Embeddings:
         raise Unimplemented("The echo engine is not an embedding model.")
 
     async def sleep(self) -> None:

@@ -36,6 +36,7 @@ from services.cluster.errors import (
     Overloaded,
     Unimplemented,
 )
+from services.cluster.tasks import together
 from services.inference.engines.adapter_weights import check_weights
 from services.inference.engines.base import BACKGROUND_PRIORITY, Engine, EngineConfig
 from services.inference.engines.generation import (
@@ -51,7 +52,6 @@ from services.inference.engines.images import decoded
 from services.inference.engines.vllm_arguments import engine_arguments
 from services.inference.engines.vllm_chat import ChatParsers
 from services.inference.engines.vllm_deltas import DeltaReader
-from services.inference.together import together
 from services.inference.tokenization import ModelTokenizer, well_formed
 
 log = logging.getLogger(__name__)
@@ -238,17 +238,20 @@ class VllmEngine(Engine):
         except EngineDeadError as error:
             raise EngineUnavailable(_DEAD, retry_after_seconds=5) from error
 
-    async def embed(self, texts: Sequence[str]) -> Embeddings:
+    async def embed(self, inputs: Sequence[str | Sequence[int]]) -> Embeddings:
         if not self.config.embeds:
             raise Unimplemented(f"{self.config.model} is not an embedding model.")
-        found = await asyncio.to_thread(self._embedding_tokens, texts)
+        found = await asyncio.to_thread(self._embedding_tokens, inputs)
         vectors = await together(self._embed_one(token_ids) for token_ids in found)
         return Embeddings(vectors, sum(map(len, found)))
 
-    def _embedding_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+    def _embedding_tokens(self, inputs: Sequence[str | Sequence[int]]) -> list[list[int]]:
         """With the special tokens that the model was trained with, around each text."""
         encode = self._running().get_tokenizer().encode
-        found: list[list[int]] = [encode(well_formed(text)) for text in texts]
+        found: list[list[int]] = [
+            encode(well_formed(given)) if isinstance(given, str) else list(given)
+            for given in inputs
+        ]
         for number, token_ids in enumerate(found):
             if len(token_ids) > self.context_tokens:
                 raise ContextLengthExceeded(

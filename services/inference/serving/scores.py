@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from services.cluster.errors import BadRequest, PayloadTooLarge
 from services.cluster.pb.v1 import replica_pb2 as pb
+from services.cluster.tasks import together
 from services.inference.engines.base import Engine
 from services.inference.serving.generations import Generations
 from services.inference.serving.metrics import TOKENS
-from services.inference.together import together
 
 MAX_TEXTS = 256
 MAX_TEXT_BYTES = 1024 * 1024

@@ -12,8 +12,9 @@ from services.cluster.pb.v1 import replica_pb2_grpc as rpc
 from services.cluster.records import ReplicaPhase
 from services.inference.engines.base import Engine
 from services.inference.serving.adapters import ReplicaAdapters
+from services.inference.serving.embedding_inputs import inputs_of
 from services.inference.serving.generations import Generations
-from services.inference.serving.scores import Scores, check_texts
+from services.inference.serving.scores import Scores
 from services.inference.serving.session import Session
 from services.inference.serving.sleep import Bed
 from services.inference.serving.state import ReplicaState
@@ -60,9 +61,9 @@ class ReplicaServicer(rpc.ReplicaServicer):
 
     async def Embed(self, request: pb.EmbedRequest, context: object) -> pb.EmbedResponse:
         engine = self._serving()
-        check_texts(request.texts, param="input")
+        inputs = inputs_of(request, engine.tokenizer.num_tokens)
         async with self._generations().beside():
-            found = await engine.embed(list(request.texts))
+            found = await engine.embed(inputs)
         return pb.EmbedResponse(
             embeddings=[pb.Embedding(values=vector) for vector in found.vectors],
             num_prompt_tokens=found.num_prompt_tokens,

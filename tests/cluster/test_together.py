@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.inference.together import together
+from services.cluster.tasks import together
 
 
 class Job:
