@@ -53,7 +53,7 @@ class ModelWeights:
         """
         model = await self.kept.model(name)
         if not model.commit and model.origin == ORIGIN:
-            await self.registry.put_model(model)
+            await self.registry.add_model(model)
             async with aclosing(self.downloads.watch(model)) as statuses:
                 async for status in statuses:
                     yield model, status
