@@ -83,7 +83,7 @@ def model_weights(
     downloads = Downloads(queue, data_dir)
     users = ModelUsers(registry, JobQueue(store), downloads)
     outlines = Outlines(hub, patience)
-    hub_models = HubModels(registry, hub, outlines, users, data_dir)
+    hub_models = HubModels(registry, hub, outlines, users, downloads, data_dir)
     max_bytes = settings.max_weights_bytes
     return ModelWeights(
         registry,
