@@ -42,7 +42,8 @@ _PACE_SECONDS = 0.1
 
 # KEYS: records, beats or "", changes, caps_version, caps digests, "there was a deployment", reply.
 # ARGV: id, record or "" to delete, kind, seconds to be seen or 0, caps digest, and what must hold:
-# "" (nothing), "first" (there never was a deployment) or the record as the writer read it.
+# "" (nothing), "first" (there never was a deployment), "new" (no such record) or the record as the
+# writer read it.
 # Answers whether it was written, and the record before. The client sends it again when the answer
 # is late: what depends on the record before leaves a reply, by which the second run knows itself.
 _PUT = """
@@ -60,6 +61,8 @@ end
 if record == '' and not old then return {1, old} end
 if condition == 'first' then
   if redis.call('EXISTS', KEYS[6]) == 1 or redis.call('HLEN', KEYS[1]) > 0 then return {0, old} end
+elseif condition == 'new' then
+  if old then return {0, old} end
 elseif condition ~= '' and condition ~= old then return {0, old} end
 if depends then redis.call('SET', KEYS[7], old or '', 'EX', 60) end
 if kind == 'deployment' then redis.call('SET', KEYS[6], now[1], 'NX') end
@@ -195,6 +198,10 @@ class Registry:
 
     async def put_model(self, record: ModelRecord) -> None:
         await self._put(Keys.MODELS, "model", record)
+
+    async def add_model(self, record: ModelRecord) -> bool:
+        """False, and nothing is written, where there is one of its name."""
+        return (await self._put(Keys.MODELS, "model", record, "new"))[0]
 
     async def delete_model(self, name: str) -> bool:
         return await self._delete(Keys.MODELS, "model", name)

@@ -10,7 +10,13 @@ import pytest
 from services.cluster.errors import LeaseLost, NotFound
 from services.cluster.jobs.queue import JobQueue
 from services.cluster.jobs.records import JobKind
-from services.cluster.records import AdapterRecord, DeploymentRecord, ReplicaPhase, ReplicaRecord
+from services.cluster.records import (
+    AdapterRecord,
+    DeploymentRecord,
+    ModelRecord,
+    ReplicaPhase,
+    ReplicaRecord,
+)
 from services.cluster.registry import SEEN_SECONDS, Registry
 from services.cluster.registry_cache import Heartbeat, RegistryCache
 from services.cluster.store.connection import Store
@@ -143,6 +149,16 @@ async def test_the_first_deployment_is_put_only_where_there_never_was_one(store:
     await registry.delete_deployment("d1")
     assert not await registry.put_first_deployment(a_deployment())
     assert (await registry.view()).deployments == {}
+
+
+async def test_a_model_is_added_only_where_there_is_none_of_its_name(store: Store) -> None:
+    registry = Registry(store)
+    first = ModelRecord(name="a/model", origin="upload")
+    assert await registry.add_model(first)
+    assert not await registry.add_model(first.model_copy(update={"origin": "catalogue"}))
+    assert (await registry.view()).models == {"a/model": first}
+    await registry.delete_model("a/model")
+    assert await registry.add_model(first)
 
 
 async def test_a_beat_without_a_change_raises_nothing_and_writes_no_record(store: Store) -> None:

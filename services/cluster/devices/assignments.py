@@ -30,7 +30,6 @@ from services.cluster.errors import BadRequest, DevicesUnavailable, LeaseLost, O
 from services.cluster.metrics import FENCED_WRITES
 from services.cluster.records import readable
 from services.cluster.store.connection import Store
-from services.cluster.store.keys import Keys
 
 SEEN_SECONDS = 30.0  # after a fingerprint, of Redis' clock
 ELSEWHERE_SECONDS = 600.0  # after which a lost host's replicas may be placed on another one
@@ -96,10 +95,8 @@ class Devices:
         return readable(AssignmentRecord, await self._store.run(readings.HELD_BY, [], holders))
 
     async def has_gpus(self) -> bool:
-        """Whether any live host has one."""
-        async with self._store.answering():
-            index = Keys.DEVICE_INDEX.format("cuda/1")
-            return bool(await self._store.redis.exists(index))
+        """Whether any host has one, also one that is not heard of and may return."""
+        return bool(await self._store.run(readings.HAS_KIND, [], ["cuda"]))
 
     async def assign(self, request: AssignmentRequest) -> AssignmentRecord:
         """Assigns devices, or answers what the holder has already.

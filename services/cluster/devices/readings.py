@@ -67,6 +67,20 @@ return found
 """
 )
 
+# Whether any host has devices of a kind, those among them that were not heard of. ARGV: kind.
+HAS_KIND = (
+    PRELUDE
+    + """
+if redis.call('EXISTS', key(INDEX, ARGV[1] .. '/1')) == 1 then return 1 end
+for _, host in ipairs(redis.call('ZRANGE', GONE, 0, -1)) do
+  for _, device in ipairs(devices_of(host)) do
+    if device.kind == ARGV[1] then return 1 end
+  end
+end
+return 0
+"""
+)
+
 # The hosts with the freest devices, for a refusal that names them. ARGV: kinds as JSON, host or "",
 # how many. Answers what is known of each and how many hosts more there are.
 NEAREST = (

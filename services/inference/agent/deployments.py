@@ -102,7 +102,7 @@ class Deployments:
         if problem := beyond_hosts(wanted, view.models, snapshot, self._settings):
             raise DevicesUnavailable(problem)
         if wanted.model in view.models and wanted.model not in registered.models:
-            await self._registry.put_model(view.models[wanted.model])
+            await self._registry.add_model(view.models[wanted.model])
         if wanted.deployment_id not in view.deployments:
             await self._registry.put_deployment(wanted)
             return wanted

@@ -51,6 +51,11 @@ def weight_names(folder: Path, names: Collection[str]) -> list[str]:
     if not isinstance(shards, dict):
         return [n for n in found if not n.startswith(_CONSOLIDATED)] or found
     wanted = sorted({str(name) for name in shards.values()})
+    if not wanted:
+        raise BadRequest(
+            f"The weight_map of {INDEX_FILE} is empty: copy that file again, or delete it where one"
+            f" {_ENDING} file holds all weights."
+        )
     if missing := [name for name in wanted if name not in names]:
         raise BadRequest(
             f"{INDEX_FILE} names {missing[0]}, which is not there"

@@ -10,7 +10,7 @@ from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.inference.models import catalogue
 from services.inference.models.overrides import ModelOverrides
-from services.inference.weights.downloads import FROM_HUB
+from services.inference.weights.downloads import FROM_HUB, Downloads
 from services.inference.weights.hub import Hub, HubModel
 from services.inference.weights.outline import Outlines
 from services.inference.weights.places import WeightsPlace, forget_others
@@ -26,8 +26,10 @@ class HubModels:
         hub: Hub,
         outlines: Outlines,
         users: ModelUsers,
+        downloads: Downloads,
         data_dir: Path,
     ) -> None:
+        self._downloads = downloads
         self._registry = registry
         self._hub = hub
         self._outlines = outlines
@@ -53,14 +55,23 @@ class HubModels:
                     " or choose another name."
                 )
             model = await self._hub.describe(hub_id, revision)
-            if existing and existing.commit != model.commit:
-                await self._users.check_unused(existing, f"become commit {model.commit}")
-            elif existing and existing.revision == revision and overrides == AS_ITS_FILES_SAY:
+            is_known = existing and (existing.commit, existing.revision) == (model.commit, revision)
+            if existing and is_known and overrides == AS_ITS_FILES_SAY:
                 return existing
-            elif existing:
-                await self._users.check_no_download(existing, "be read again")
-            record = await self._read(name, model, overrides)
-            return await self._put(record.model_copy(update={"revision": revision}))
+            await self._check_free(existing, model)
+            try:
+                record = await self._read(name, model, overrides)
+            except FileNotFoundError:  # who put another model there took its files away
+                await self._check_same(name, existing)
+                raise
+            async with self._downloads.none_starts():
+                try:
+                    await self._check_same(name, existing)  # reading took a while
+                    await self._check_free(existing, model)
+                except Conflict:
+                    self._discard(name, model, existing)
+                    raise
+                return await self._put(record.model_copy(update={"revision": revision}))
 
     async def settle(self, name: str) -> ModelRecord:
         """A model of the catalogue as the hub has it now; another one stays as it is.
@@ -76,6 +87,22 @@ class HubModels:
             model = await self._hub.describe(entry.hub_id, entry.revision)
             record = await self._read(name, model, AS_ITS_FILES_SAY)
             return await self._put(catalogue.as_offered(record, entry))
+
+    async def _check_free(self, existing: ModelRecord | None, model: HubModel) -> None:
+        """Raises Conflict while something uses what would be replaced."""
+        if existing and existing.commit != model.commit:
+            await self._users.check_unused(existing, f"become commit {model.commit}")
+        elif existing:
+            await self._users.check_no_download(existing, "be read again")
+
+    async def _check_same(self, name: str, existing: ModelRecord | None) -> None:
+        if (await self._registry.view()).models.get(name) != existing:
+            raise Conflict(f"{name} was changed by somebody else while it was read; look at it.")
+
+    def _discard(self, name: str, model: HubModel, existing: ModelRecord | None) -> None:
+        """What was fetched to read it, unless it belongs to a download."""
+        if existing is None or existing.commit != model.commit:
+            WeightsPlace(self._data_dir, name, model.commit).discard()
 
     async def _read(self, name: str, model: HubModel, overrides: ModelOverrides) -> ModelRecord:
         place = WeightsPlace(self._data_dir, name, model.commit)

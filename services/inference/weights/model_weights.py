@@ -53,7 +53,7 @@ class ModelWeights:
         """
         model = await self.kept.model(name)
         if not model.commit and model.origin == ORIGIN:
-            await self.registry.put_model(model)
+            await self.registry.add_model(model)
             async with aclosing(self.downloads.watch(model)) as statuses:
                 async for status in statuses:
                     yield model, status
@@ -83,7 +83,7 @@ def model_weights(
     downloads = Downloads(queue, data_dir)
     users = ModelUsers(registry, JobQueue(store), downloads)
     outlines = Outlines(hub, patience)
-    hub_models = HubModels(registry, hub, outlines, users, data_dir)
+    hub_models = HubModels(registry, hub, outlines, users, downloads, data_dir)
     max_bytes = settings.max_weights_bytes
     return ModelWeights(
         registry,

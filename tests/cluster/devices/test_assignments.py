@@ -226,6 +226,18 @@ async def test_what_a_host_has_no_more_is_not_in_the_index(store: Store) -> None
     assert not await devices.has_gpus()
 
 
+async def test_a_cluster_has_the_gpus_of_a_host_that_may_return(store: Store) -> None:
+    devices = Devices(store)
+    await devices.publish("head", [a_device("cpu-head", kind="cpu")])
+    assert not await devices.has_gpus()
+    await devices.publish("h1", [a_device("g0")], seen_seconds=0)
+    with pytest.raises(DevicesUnavailable):
+        await devices.assign(AssignmentRequest("replica/a", kind="cuda"))
+    assert await devices.has_gpus(), "else what waits for it would go to the head's processors"
+    await devices.publish("h1", [])
+    assert not await devices.has_gpus()
+
+
 async def test_only_a_quarantine_can_be_lifted(store: Store) -> None:
     devices = Devices(store)
     await devices.publish("h1", [a_device("g0")])

@@ -11,8 +11,8 @@ import pytest_asyncio
 from services.cluster.devices.assignments import Devices
 from services.cluster.devices.records import GIB
 from services.cluster.errors import BadRequest, DeadlineExceeded, NotFound
-from services.cluster.records import AdapterRecord, DeploymentPhase
-from services.cluster.registry import Registry
+from services.cluster.records import AdapterRecord, DeploymentPhase, ModelRecord
+from services.cluster.registry import ClusterView, Registry
 from services.cluster.registry_cache import RegistryCache
 from services.cluster.store.connection import Store
 from services.inference.agent.catalogue import STARTER
@@ -198,3 +198,29 @@ async def test_a_known_model_is_registered_when_it_is_first_deployed(wanted: Wan
     models = (await wanted.registry.view()).models
     assert models[known.name] == known
     assert models[mine.name] == mine, "what somebody added is that model"
+
+
+class Overtaken(Registry):
+    """Between its next reading and what is made of it, somebody puts a model."""
+
+    def __init__(self, store: Store, model: ModelRecord) -> None:
+        super().__init__(store)
+        self._model = model
+
+    async def view(self) -> ClusterView:
+        found = await super().view()
+        await self.put_model(self._model)
+        return found
+
+
+async def test_weights_that_were_uploaded_meanwhile_stay_those_of_the_model(
+    wanted: Wanted, store: Store
+) -> None:
+    known = MODEL.model_copy(update={"name": "known/model", "origin": "catalogue"})
+    uploaded = known.model_copy(update={"origin": "upload", "commit": "upload-1"})
+    registry = Overtaken(store, uploaded)
+    deployments = Deployments(
+        registry, wanted.cache, wanted.devices, InferenceSettings(), {known.name: known}
+    )
+    await deployments.put(a_deployment("k", model=known.name))
+    assert (await wanted.registry.view()).models[known.name] == uploaded

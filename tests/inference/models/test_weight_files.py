@@ -55,6 +55,12 @@ def test_a_file_that_the_index_names_is_missing(tmp_path: Path) -> None:
         weight_names(tmp_path, {"a.safetensors"})
 
 
+def test_an_index_that_names_nothing_is_refused(tmp_path: Path) -> None:
+    write_index(tmp_path)
+    with pytest.raises(BadRequest, match=r"weight_map of model.safetensors.index.json is empty"):
+        weight_names(tmp_path, {"a.safetensors"})
+
+
 @pytest.mark.parametrize("cut", [1, 8, 60])
 def test_a_file_that_was_cut_off(tmp_path: Path, cut: int) -> None:
     place = tmp_path / "m.safetensors"

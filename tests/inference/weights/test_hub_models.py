@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
 from pathlib import Path
@@ -9,11 +10,13 @@ import pytest
 from services.cluster.errors import BadRequest, Conflict
 from services.cluster.jobs.queue import JobQueue
 from services.cluster.jobs.records import JobKind
+from services.cluster.records import ModelRecord
 from services.cluster.store.connection import Store
 from services.inference.weights.places import WEIGHTS
 from tests.inference.agent.specs import a_deployment
 from tests.inference.weights.conftest import BIG, MODEL, Host
 from tests.inference.weights.hub_double import HubDouble
+from tests.inference.weights.test_uploads import take, tarred
 
 
 def files_left(idle: Host) -> list[Path]:
@@ -103,6 +106,52 @@ async def test_weights_that_are_used_stay(here: Host, store: Store) -> None:
     assert files_left(here) == []
     assert MODEL in (await here.registry.view()).models
     await here.downloaded(record)
+
+
+NEW_COMMIT = "b" * 40
+
+
+async def reading(there: Host, hub: HubDouble) -> asyncio.Task[ModelRecord]:
+    """The model is being added, and its files are on their way."""
+    num_asked = len(hub.requests)
+    hub.faults.stall, hub.faults.stall_after = 1000, 0
+    adding = asyncio.create_task(there.added())
+    async with asyncio.timeout(10):
+        while not any("/resolve/" in request.path for request in hub.requests[num_asked:]):
+            await asyncio.sleep(0.01)
+    return adding
+
+
+async def goes_on(adding: asyncio.Task[ModelRecord], hub: HubDouble) -> ModelRecord:
+    hub.faults.stall = 0
+    hub.released.set()
+    return await adding
+
+
+async def test_weights_that_somebody_deploys_while_a_newer_commit_is_read_stay(
+    here: Host, hub: HubDouble
+) -> None:
+    record = await here.added()
+    await here.downloaded(record)
+    hub.repositories[MODEL].commit = NEW_COMMIT
+    adding = await reading(here, hub)
+    await here.registry.put_deployment(a_deployment("d", model=MODEL))
+    with pytest.raises(Conflict, match=f"deployment d; .* become commit {NEW_COMMIT}"):
+        await goes_on(adding, hub)
+    assert here.place(record).is_whole
+    assert (await here.registry.view()).models[MODEL] == record
+    assert not [place for place in files_left(here) if NEW_COMMIT in str(place)]
+
+
+async def test_weights_that_somebody_uploads_while_the_hubs_are_read_stay(
+    idle: Host, hub: HubDouble, model_folder: Path
+) -> None:
+    adding = await reading(idle, hub)
+    uploaded = await take(idle, tarred(model_folder), MODEL)
+    with pytest.raises(Conflict, match="changed by somebody else"):
+        await goes_on(adding, hub)
+    assert idle.place(uploaded).is_whole
+    assert (await idle.registry.view()).models[MODEL] == uploaded
 
 
 async def test_a_download_is_cancelled_before_its_weights_are_deleted(
