@@ -45,7 +45,7 @@ def tokenizer_name(model: str) -> str:
 
 
 def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
-    completing, chatting = _completing(offers), _chatting(offers)
+    completing, chatting, embedding = _completing(offers), _chatting(offers), _embedding(offers)
     default = completing[0].auto.name if completing else ""
     return {
         "cloud_name": _CLOUD_NAME,
@@ -74,7 +74,17 @@ def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
             },
             "default_model": chatting[0].auto.name if chatting else "",
         },
-        "embedding": {"endpoint": "/v1/embeddings", "models": {}, "default_model": ""},
+        "embedding": {
+            "endpoint": "/v1/embeddings",
+            "models": {
+                offer.base.name: {
+                    "n_ctx": offer.replica.context_tokens,
+                    "size": offer.replica.embedding_size,
+                }
+                for offer in embedding
+            },
+            "default_model": embedding[0].base.name if embedding else "",
+        },
         "telemetry_endpoints": {
             "telemetry_basic_endpoint": "",
             "telemetry_basic_retrieve_my_own_endpoint": "",
@@ -119,12 +129,27 @@ def old_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
             for offer in chatting
             for name in _names(offer)
         },
+        **_old_embedding(offers),
         "tokenizer_path_template": f"{_TOKENIZER_PLACE}$MODEL",
         "tokenizer_rewrite_path": {
             offer.base.model: tokenizer_name(offer.base.model) for offer in offers
         },
         "support_metadata": True,
         "caps_version": caps_version,
+    }
+
+
+def _old_embedding(offers: Sequence[Offer]) -> dict[str, Any]:
+    embedding = _embedding(offers)
+    if not embedding:
+        return {}
+    replica = embedding[0].replica
+    return {
+        "default_embeddings_model": replica.model,
+        "endpoint_embeddings_template": "/v1/embeddings",
+        "endpoint_embeddings_style": "openai",
+        "size_embeddings": replica.embedding_size,
+        "embedding_n_ctx": replica.context_tokens,
     }
 
 
@@ -135,6 +160,10 @@ def _completing(offers: Sequence[Offer]) -> list[Offer]:
 
 def _chatting(offers: Sequence[Offer]) -> list[Offer]:
     return [offer for offer in offers if offer.replica.supports_chat]
+
+
+def _embedding(offers: Sequence[Offer]) -> list[Offer]:
+    return [offer for offer in offers if offer.replica.embedding_size > 0]
 
 
 def _names(offer: Offer) -> list[str]:

@@ -189,6 +189,9 @@ def test_a_model_is_offered_for_what_it_can_do() -> None:
     assert list(old["code_chat_models"]) == list(new["chat"]["models"]) == [CHAT]
     assert old["code_completion_default_model"] == CODER
     assert old["code_chat_default_model"] == CHAT
+    assert new["embedding"]["models"] == {EMBEDDING: {"n_ctx": 8192, "size": 384}}
+    assert new["embedding"]["default_model"] == old["default_embeddings_model"] == EMBEDDING
+    assert (old["size_embeddings"], old["embedding_n_ctx"]) == (384, 8192)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
+from google.protobuf.field_mask_pb2 import FieldMask
 from starlette.requests import Request
 
 from services.cluster.errors import Conflict, NotFound
@@ -71,9 +72,8 @@ async def change_deployment(
     request: Request, deployment_id: str, body: DeploymentChanges, caller: Administrator
 ) -> DeploymentView:
     state, changes = state_of(request), changes_in(body)
-    record = _known(await state.cache.refresh(), deployment_id)
-    now = record.model_dump(mode="json", include=set(NewDeployment.model_fields))
-    return await _put(state, _message({**now, **changes}))
+    wanted = _message({**changes, "deployment_id": deployment_id})
+    return await _put(state, wanted, FieldMask(paths=changes))
 
 
 @router.delete("/{deployment_id}", status_code=204)
@@ -123,13 +123,19 @@ async def unload_adapter(
 
 
 def _message(fields: dict[str, Any]) -> pb.Deployment:
-    policy = number_of(pb.AdapterPolicy.DESCRIPTOR, fields["adapter_policy"])
-    return pb.Deployment(**{**fields, "adapter_policy": policy})
+    named = {name: value for name, value in fields.items() if name != "adapter_policy"}
+    wanted = pb.Deployment(**named)
+    if policy := fields.get("adapter_policy"):
+        wanted.adapter_policy = number_of(pb.AdapterPolicy.DESCRIPTOR, policy)
+    return wanted
 
 
-async def _put(state: GatewayState, wanted: pb.Deployment) -> DeploymentView:
+async def _put(
+    state: GatewayState, wanted: pb.Deployment, changes: FieldMask | None = None
+) -> DeploymentView:
     agent = await state.services.agent()
-    put = await answered(agent.PutDeployment(pb.PutDeploymentRequest(deployment=wanted)))
+    request = pb.PutDeploymentRequest(deployment=wanted, changes=changes)
+    put = await answered(agent.PutDeployment(request))
     return await _shown(state, put.deployment_id)
 
 

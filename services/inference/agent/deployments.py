@@ -8,7 +8,7 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -82,8 +82,6 @@ class Deployments:
 
         Raises BadRequest, NotFound, and DevicesUnavailable for what no host could ever hold.
         """
-        snapshot, registered = await self._devices.snapshot(), await self._registry.view()
-        view = self._with_known(registered)
         now = time.time()
         wanted = wanted.model_copy(
             update={
@@ -94,6 +92,39 @@ class Deployments:
                 "detail": "",
             }
         )
+        view = await self._check(wanted)
+        if wanted.deployment_id not in view.deployments:
+            await self._registry.put_deployment(wanted)
+            return wanted
+        return await self._registry.change_deployment(
+            wanted.deployment_id, partial(_replaced, wanted=wanted)
+        )
+
+    async def change(self, wanted: DeploymentRecord, fields: Collection[str]) -> DeploymentRecord:
+        """Gives a deployment these fields of `wanted`; what else it has, or gets meanwhile, stays.
+
+        Raises as `put` does.
+        """
+        if unknown := set(fields) - _CHANGEABLE_FIELDS:
+            raise BadRequest(f"A deployment has no field {min(unknown)} that can be changed.")
+        existing = (await self._registry.view()).deployments.get(wanted.deployment_id)
+        if existing is None:
+            raise _unknown(wanted.deployment_id)
+        changes = {name: getattr(wanted, name) for name in fields}
+        changes["updated_at"] = time.time()
+        await self._check(existing.model_copy(update=changes))
+        return await self._registry.change_deployment(
+            wanted.deployment_id,
+            lambda old: _replaced(old, old.model_copy(update=changes)),
+        )
+
+    async def _check(self, wanted: DeploymentRecord) -> ClusterView:
+        """The view that it was held against; a model of the catalogue is registered on the way.
+
+        Raises as `put` does.
+        """
+        snapshot, registered = await self._devices.snapshot(), await self._registry.view()
+        view = self._with_known(registered)
         check_deployment(wanted, view, self._settings)
         check_device_kind(wanted, _kind(snapshot))
         plan = self._memory(wanted, view, snapshot)
@@ -103,12 +134,7 @@ class Deployments:
             raise DevicesUnavailable(problem)
         if wanted.model in view.models and wanted.model not in registered.models:
             await self._registry.add_model(view.models[wanted.model])
-        if wanted.deployment_id not in view.deployments:
-            await self._registry.put_deployment(wanted)
-            return wanted
-        return await self._registry.change_deployment(
-            wanted.deployment_id, partial(_replaced, wanted=wanted)
-        )
+        return view
 
     async def restart(self, deployment_id: str) -> DeploymentRecord:
         """Wants new replicas, as after a change. Raises NotFound."""
@@ -209,6 +235,9 @@ class Deployments:
 
 
 _KEPT_FIELDS = ("created_at", "phase", "detail", "edition")
+_CHANGEABLE_FIELDS = frozenset(DeploymentRecord.model_fields) - {
+    *("deployment_id", "schema_version", "updated_at", *_KEPT_FIELDS)
+}
 # What a replica takes over while it runs, or what only says how many there are.
 _SOFT_FIELDS = {
     *("team_id", "project_id", "num_replicas", "adapter_policy", "default_adapter_id"),

@@ -120,7 +120,11 @@ class InferenceServicer(rpc.InferenceServicer):
     async def PutDeployment(
         self, request: pb.PutDeploymentRequest, context: object
     ) -> pb.Deployment:
-        return self._shown(await self._deployments.put(deployment_record(request.deployment)))
+        wanted = deployment_record(request.deployment)
+        if request.HasField("changes"):
+            changed = await self._deployments.change(wanted, request.changes.paths)
+            return self._shown(changed)
+        return self._shown(await self._deployments.put(wanted))
 
     async def DeleteDeployment(
         self, request: pb.DeleteDeploymentRequest, context: object

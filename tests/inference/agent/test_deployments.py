@@ -11,7 +11,7 @@ import pytest_asyncio
 from services.cluster.devices.assignments import Devices
 from services.cluster.devices.records import GIB
 from services.cluster.errors import BadRequest, DeadlineExceeded, NotFound
-from services.cluster.records import AdapterRecord, DeploymentPhase, ModelRecord
+from services.cluster.records import AdapterPolicy, AdapterRecord, DeploymentPhase, ModelRecord
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.registry_cache import RegistryCache
 from services.cluster.store.connection import Store
@@ -88,6 +88,23 @@ async def test_a_change_that_replicas_cannot_follow_is_a_new_edition(wanted: Wan
     assert (await wanted.deployments.restart("d")).edition == 3
     with pytest.raises(NotFound):
         await wanted.deployments.restart("nothing")
+
+
+async def test_a_change_undoes_no_other_that_came_meanwhile(wanted: Wanted) -> None:
+    await wanted.deployments.put(a_deployment())
+    change = wanted.deployments.change
+    await asyncio.gather(
+        change(a_deployment(adapter_policy=AdapterPolicy.OFF), ["adapter_policy"]),
+        change(a_deployment(adapter_ids=("a",)), ["adapter_ids"]),
+        change(a_deployment(num_replicas=2), ["num_replicas"]),
+    )
+    record = (await wanted.registry.view()).deployments["d"]
+    assert record.adapter_policy is AdapterPolicy.OFF
+    assert (record.adapter_ids, record.num_replicas) == (("a",), 2)
+    with pytest.raises(BadRequest, match="phase"):
+        await change(a_deployment(), ["phase"])
+    with pytest.raises(NotFound):
+        await change(a_deployment("nothing"), ["num_replicas"])
 
 
 async def test_too_small_a_share_is_refused(wanted: Wanted) -> None:
