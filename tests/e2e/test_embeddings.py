@@ -63,7 +63,7 @@ def test_plugins_are_told_of_it(cluster: Cluster, model: str) -> None:
     with cluster.client() as client:
         caps = client.get("/refact-caps", headers={"User-Agent": "refact-lsp 0.10.30"}).json()
         assert caps["embedding"]["default_model"] == model
-        assert caps["embedding"]["models"][model] == {"n_ctx": 512, "size": 384}
+        assert caps["embedding"]["models"][model] == {"n_ctx": 256, "size": 384}
         refused = client.post("/v1/completions", json={"model": model, "prompt": "a"})
         assert refused.status_code == 400
         assert "hearth/starter-coder" in refused.json()["detail"]

@@ -43,7 +43,11 @@ export function shardingOptions(
   return counts.map((count) => ({
     count,
     reason:
-      count > most ? hostReason(devices, most) : allowed.includes(count) ? "" : cutReason(model),
+      count > most
+        ? hostReason(devices, most)
+        : allowed.includes(count)
+          ? ""
+          : cutReason(model, count),
   }));
 }
 
@@ -53,10 +57,10 @@ function hostReason(devices: readonly Device[], most: number): string {
     : "a host without GPU has one device";
 }
 
-function cutReason({ name, num_heads, num_kv_heads }: ModelShape): string {
-  return num_heads > 0 && num_kv_heads > 0
+function cutReason({ name, num_heads, num_kv_heads }: ModelShape, count: number): string {
+  return num_heads > 0 && num_kv_heads > 0 && num_heads % count > 0
     ? `${name} has ${num_heads} heads and ${num_kv_heads} key-value heads, which cannot be dealt out evenly`
-    : `${name} cannot be cut into so many parts`;
+    : `${name} cannot be cut into so many equal parts`;
 }
 
 /** The reasons in one line, such as "3: REASON. 4, 8: REASON."; "" when all may be chosen. */
