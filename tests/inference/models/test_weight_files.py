@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,14 @@ def test_a_file_that_the_index_names_is_missing(tmp_path: Path) -> None:
     write_index(tmp_path, "a.safetensors", "b.safetensors", "c.safetensors")
     with pytest.raises(BadRequest, match=r"names b.safetensors, .* \(2 of 3 files"):
         weight_names(tmp_path, {"a.safetensors"})
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda place: place.symlink_to("gone")])
+def test_what_is_no_file_is_not_opened(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """Opening a pipe would wait, with the interpreter's lock, for somebody who writes into it."""
+    make(tmp_path / "m.safetensors")
+    with pytest.raises(BadRequest, match=r"m\.safetensors is no file"):
+        num_values(tmp_path, ["m.safetensors"], 0)
 
 
 @pytest.mark.parametrize("cut", [1, 8, 60])
