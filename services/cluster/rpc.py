@@ -32,6 +32,9 @@ _PARAM = "hearth-error-param"
 _RETRY = "hearth-error-retry-seconds"
 _HEALTH_SERVICE = health.SERVICE_NAME
 _MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+# The sentence of an error travels in metadata, three bytes for one that is not ASCII, and gRPC may
+# drop more than 8 KiB of that.
+_MAX_SENTENCE_BYTES = 2500
 _OPTIONS = [
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
@@ -151,7 +154,15 @@ async def _abort(
         trailing.append((_PARAM, error.param))
     if error.retry_after_seconds is not None:
         trailing.append((_RETRY, str(error.retry_after_seconds)))
-    await context.abort(error.grpc_status, error.message, tuple(trailing))
+    await context.abort(error.grpc_status, _carried(error.message), tuple(trailing))
+
+
+def _carried(sentence: str) -> str:
+    """As far as gRPC carries it; without an answer that it can encode, a call would never end."""
+    data = sentence.encode(errors="replace")
+    if len(data) <= _MAX_SENTENCE_BYTES:
+        return data.decode()
+    return data[:_MAX_SENTENCE_BYTES].decode(errors="ignore") + "…"
 
 
 class RpcServer:

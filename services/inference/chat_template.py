@@ -72,6 +72,8 @@ class ChatTemplate:
             self._template = environment.from_string(source)
         except jinja2.TemplateError as error:
             raise BadRequest(f"The model's chat template cannot be read: {error}.") from error
+        except RecursionError:
+            raise BadRequest("The model's chat template is nested too deeply to be one.") from None
 
     @classmethod
     def of(cls, folder: Path, config: Mapping[str, Any], given: str = "") -> ChatTemplate | None:

@@ -77,6 +77,35 @@ async def test_errors_keep_their_class_and_sentence(
         assert isinstance(translate_rpc_error(missing.value), NotFound)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x" * 100_000, "xxx…"),
+        ("ü" * 100_000, "ü…"),
+        ("half of a pair: \ud800", "half of a pair: ?"),
+    ],
+    ids=["long", "long as UTF-8", "no UTF-8"],
+)
+async def test_a_sentence_that_grpc_cannot_carry_is_told_as_far_as_it_can(
+    settings: ClusterSettings, text: str, told: str
+) -> None:
+    class Refusing(rpc.ArtifactsServicer):
+        async def GetManifest(self, request: object, context: object) -> pb.ArtifactManifest:
+            raise BadRequest(text)
+
+    server = RpcServer(settings)
+    refusing = Refusing()  # type: ignore[abstract]
+    server.add("hearth.v1.Artifacts", rpc.add_ArtifactsServicer_to_server, refusing)
+    async with open_channel(await server.start(), settings) as channel:
+        stub: rpc.ArtifactsAsyncStub = rpc.ArtifactsStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.GetManifest(pb.GetManifestRequest(), timeout=10)
+    await server.stop(0)
+    error = translate_rpc_error(refused.value)
+    assert isinstance(error, BadRequest)
+    assert error.message.endswith(told)
+
+
 async def test_a_caller_without_the_cluster_key_sees_only_health(
     address: str, settings: ClusterSettings
 ) -> None:

@@ -43,6 +43,25 @@ async def test_malformed_bodies_are_told_why(gateway: Gateway, body: bytes) -> N
     assert answer.json()["detail"].endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"{", "not valid JSON"),
+        (b'{"model": "\xff"}', "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b'{"model": "m", "deployment_id": "\\ud800"}', "half a surrogate pair"),
+    ],
+)
+async def test_malformed_bodies_of_the_administration_are_told_why(
+    gateway: Gateway, body: bytes, told: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with gateway.client(Scope.ADMIN) as client:
+        answer = await client.post("/api/v1/deployments", content=body, headers=headers)
+    assert answer.status_code == 400, answer.text
+    assert told in answer.json()["detail"]
+
+
 async def test_a_long_body_is_refused(gateway: Gateway) -> None:
     limit = gateway.state.settings.max_body_bytes
 

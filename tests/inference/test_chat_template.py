@@ -91,6 +91,9 @@ def test_a_refusal_says_the_templates_own_words() -> None:
 def test_a_template_that_is_none_is_refused_when_it_is_read() -> None:
     with pytest.raises(BadRequest, match="cannot be read"):
         ChatTemplate("{% for %}", {})
+    deep = "(" * 5000 + ")" * 5000
+    with pytest.raises(BadRequest, match="nested too deeply"):
+        ChatTemplate(f"{{{{ {deep} }}}}", {})
 
 
 def test_special_tokens_of_users_are_broken_and_told() -> None:

@@ -85,14 +85,7 @@ class Catalogue:
         check_model_name(name)
         if name == STARTER:
             raise Conflict(f"{STARTER} is the name of the model that comes with Hearth.")
-        record = await asyncio.to_thread(
-            read_model,
-            name,
-            folder,
-            origin="local",
-            host_id=self._host_id,
-            overrides=overrides,
-        )
+        record = await asyncio.to_thread(self._read, name, folder, overrides)
         view = await self._registry.view()
         existing = view.models.get(name)
         if existing and (existing.local_path, existing.host_id) != (str(folder), self._host_id):
@@ -102,3 +95,15 @@ class Catalogue:
             )
         await self._registry.put_model(record)
         return record
+
+    def _read(self, name: str, folder: Path, overrides: ModelOverrides | None) -> ModelRecord:
+        try:
+            return read_model(
+                name, folder, origin="local", host_id=self._host_id, overrides=overrides
+            )
+        except OSError as error:
+            raise BadRequest(
+                f"{folder} cannot be read: {error.strerror or error}. The user that Hearth runs as"
+                " must be able to read the folder and its files.",
+                param="local_path",
+            ) from error

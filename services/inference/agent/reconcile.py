@@ -6,7 +6,7 @@ runs. Nothing here reads a clock, a file or Redis.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -149,7 +149,7 @@ def next_steps(
     """
     steps = Steps()
     busy = _starting_on(local)
-    for replica_id in sorted({*wanted, *local, *assigned}):
+    for replica_id in sorted({*wanted, *local, *assigned}, key=_turn(local)):
         spec, assignment = wanted.get(replica_id), assigned.get(replica_id)
         mine = local.get(replica_id)
         if mine and mine.phase is LocalPhase.STOPPING:
@@ -181,6 +181,11 @@ def next_steps(
                 steps.start.append((spec, assignment))
                 busy |= dict.fromkeys(assignment.device_ids, replica_id)
     return steps
+
+
+def _turn(local: Mapping[str, LocalReplica]) -> Callable[[str], tuple[float, str]]:
+    """In which order they start: one that fails again and again holds nobody up twice."""
+    return lambda i: (local[i].retry_at if i in local else 0.0, i)
 
 
 def _starting_on(local: Mapping[str, LocalReplica]) -> dict[str, str]:

@@ -97,6 +97,10 @@ def num_values(folder: Path, names: Collection[str], bits: int) -> NumValues:
 
 
 def _values_in(place: Path, bits: int) -> list[tuple[str, int]]:
+    if not place.is_file():  # a pipe would be waited for, with the interpreter's lock held
+        raise BadRequest(
+            f"{place.name} is no file, nor a link to one that is there. Copy the model again."
+        )
     try:
         with safe_open(place, framework="numpy") as file:
             return [

@@ -62,6 +62,13 @@ async def test_a_relative_folder_is_refused(registry: Registry, tmp_path: Path) 
         await Catalogue(registry, "here", tmp_path).add("", "models/mine")
 
 
+async def test_a_folder_that_the_host_cannot_read(registry: Registry, tmp_path: Path) -> None:
+    catalogue = Catalogue(registry, "here", tmp_path / "starter")
+    with pytest.raises(BadRequest, match="cannot be read: File name too long") as refused:
+        await catalogue.add("m", f"/{'a' * 300}")
+    assert refused.value.param == "local_path"
+
+
 async def test_known_models_are_listed_after_those_that_were_added(
     registry: Registry, tmp_path: Path
 ) -> None:

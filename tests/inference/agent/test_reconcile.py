@@ -144,6 +144,19 @@ def test_replicas_start_one_after_another_on_a_device_and_at_once_on_others() ->
     assert after(LocalPhase.ENDED, ready=True) == ["b-0", "c-0"], "it failed: the next one's turn"
 
 
+def test_one_that_ends_again_and_again_lets_the_others_on_its_device_start_before_it() -> None:
+    specs = {i: replace(a_spec(), replica_id=i) for i in ("a-0", "b-0", "c-0")}
+    assigned = {i: an_assignment(spec, devices=("g0",)) for i, spec in specs.items()}
+    ended = {
+        i: LocalReplica(specs[i], assigned[i], LocalPhase.ENDED, retry_at)
+        for i, retry_at in (("a-0", 8.0), ("b-0", 7.0))
+    }
+    for local, first in ((ended, "c-0"), (ended | {"c-0": replace(ended["a-0"])}, "b-0")):
+        steps = next_steps(specs, local, assigned, HERE, 9.0)
+        assert [spec.replica_id for spec, _ in steps.start] == [first]
+        assert len(steps.wait) == 2
+
+
 def test_one_that_ended_is_forgotten_when_it_is_not_wanted_here() -> None:
     spec = a_spec()
     local = {"d-0": LocalReplica(spec, an_assignment(spec), LocalPhase.ENDED, retry_at=10.0)}

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,14 @@ def test_an_index_that_names_nothing_is_refused(tmp_path: Path) -> None:
     write_index(tmp_path)
     with pytest.raises(BadRequest, match=r"weight_map of model.safetensors.index.json is empty"):
         weight_names(tmp_path, {"a.safetensors"})
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda place: place.symlink_to("gone")])
+def test_what_is_no_file_is_not_opened(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """Opening a pipe would wait, with the interpreter's lock, for somebody who writes into it."""
+    make(tmp_path / "m.safetensors")
+    with pytest.raises(BadRequest, match=r"m\.safetensors is no file"):
+        num_values(tmp_path, ["m.safetensors"], 0)
 
 
 @pytest.mark.parametrize("cut", [1, 8, 60])
