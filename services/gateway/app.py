@@ -26,12 +26,11 @@ from services.gateway.problems import problem_answer
 from services.gateway.request_body import explain
 from services.gateway.routes import (
     adapters,
-    chat,
     checkpoints,
     cluster,
-    completions,
     datasets,
     deployments,
+    dialects,
     embeddings,
     models,
     openapi,
@@ -55,8 +54,7 @@ log = logging.getLogger(__name__)
 
 _ROUTERS = (
     operations.router,
-    completions.router,
-    chat.router,
+    dialects.router,
     embeddings.router,
     models.router,
     refact.router,

@@ -16,9 +16,9 @@ from services.cluster.log import request_id_var
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.tasks import together
 from services.gateway.auth import COMPLETIONS, Caller
+from services.gateway.dialects.openai_requests import EmbeddingRequest
 from services.gateway.live_answer import json_answer
 from services.gateway.metrics import TOKENS
-from services.gateway.openai_requests import EmbeddingRequest
 from services.gateway.request_body import read_json
 from services.gateway.routing import Target, Use, resolve
 from services.gateway.state import GatewayState, state_of

@@ -5,33 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Depends
-from starlette.requests import Request
-from starlette.responses import Response
+from typing import Any
 
 from services.cluster.pb.v1 import replica_pb2 as pb
-from services.gateway.auth import COMPLETIONS, Caller
-from services.gateway.generation import CHAT_PRIORITY, Generation, Usage, run, spread
-from services.gateway.live_answer import event_answer, json_answer
-from services.gateway.openai_answers import Envelope, chat_logprobs, chunks, finish_reason
-from services.gateway.openai_requests import ChatRequest
-from services.gateway.request_body import read_json
-from services.gateway.routing import Use, resolve
-from services.gateway.state import GatewayState, state_of
-
-router = APIRouter()
-
-
-@router.post("/v1/chat/completions")
-async def chat(request: Request, caller: Annotated[Caller, Depends(COMPLETIONS)]) -> Response:
-    """Answers a chat's last message."""
-    body = await read_json(request, ChatRequest)
-    answer = ChatAnswer(state_of(request), caller, body)
-    if body.stream:
-        return event_answer(request, answer.events)
-    return json_answer(request, answer.whole)
+from services.gateway.dialects.exchange import Answering, Exchange
+from services.gateway.dialects.openai_answers import (
+    Envelope,
+    chat_logprobs,
+    chunks,
+    finish_reason,
+)
+from services.gateway.dialects.openai_requests import ChatRequest
+from services.gateway.generation import CHAT_PRIORITY, Generation, spread
+from services.gateway.routing import Use
 
 
 @dataclass
@@ -72,28 +58,33 @@ class _Message:
         return found
 
 
-class ChatAnswer:
-    """One request on its way. Raises what `resolve` and the replica raise."""
+class OpenAIChat(Exchange[ChatRequest]):
+    """Answers a chat's last message."""
 
-    def __init__(self, state: GatewayState, caller: Caller, body: ChatRequest) -> None:
-        self._state = state
-        self._caller = caller
-        self._body = body
-        self._target = resolve(state.view, body.model or "", caller.team_id, Use.CHAT)
-        kind = "chat.completion.chunk" if body.stream else "chat.completion"
-        self._envelope = Envelope(self._target, state.view.caps_version, "chatcmpl", kind)
-        sampling = body.sampling(None)
-        if body.num_logprobs is not None:
-            sampling.num_logprobs = body.num_logprobs
-        self._generations = spread([body.to_prompt()], sampling, body.n)
-        self._usage = Usage()
+    request = ChatRequest
+    use = Use.CHAT
+    priority = CHAT_PRIORITY
 
-    async def whole(self) -> dict[str, Any]:
-        answers = [_Message() for _ in self._generations]
-        async with aclosing(self._messages()) as messages:
+    @property
+    def model(self) -> str:
+        return self.body.model or ""
+
+    @property
+    def streams(self) -> bool:
+        return self.body.stream
+
+    def generations(self) -> list[Generation]:
+        sampling = self.body.sampling(None)
+        if self.body.num_logprobs is not None:
+            sampling.num_logprobs = self.body.num_logprobs
+        return spread([self.body.to_prompt()], sampling, self.body.n)
+
+    async def whole(self, answering: Answering) -> dict[str, Any]:
+        answers = [_Message() for _ in answering.generations]
+        async with aclosing(answering.messages()) as messages:
             async for generation, message in messages:
                 answers[generation.index].add(message)
-        return self._envelope.wrap(
+        return _envelope(answering, "chat.completion").wrap(
             [
                 {
                     "index": index,
@@ -103,16 +94,17 @@ class ChatAnswer:
                 }
                 for index, answer in enumerate(answers)
             ],
-            usage=self._usage.as_dict(),
+            usage=answering.usage.as_dict(),
         )
 
-    def events(self) -> AsyncGenerator[bytes]:
-        with_usage = self._body.stream_options.include_usage
-        return chunks(self._envelope, self._deltas(), self._usage, with_usage)
+    def events(self, answering: Answering) -> AsyncGenerator[bytes]:
+        envelope = _envelope(answering, "chat.completion.chunk")
+        with_usage = self.body.stream_options.include_usage
+        return chunks(envelope, self._deltas(answering), answering.usage, with_usage)
 
-    async def _deltas(self) -> AsyncGenerator[dict[str, Any]]:
+    async def _deltas(self, answering: Answering) -> AsyncGenerator[dict[str, Any]]:
         begun: set[int] = set()
-        async with aclosing(self._messages()) as messages:
+        async with aclosing(answering.messages()) as messages:
             async for generation, message in messages:
                 delta = _delta(message)
                 if generation.index not in begun:
@@ -127,20 +119,14 @@ class ChatAnswer:
                         "finish_reason": reason,
                     }
 
-    async def _messages(self) -> AsyncGenerator[tuple[Generation, pb.GenerateResponse]]:
-        messages = run(
-            self._state.replicas, self._target, self._caller, self._generations, CHAT_PRIORITY
-        )
-        async with aclosing(messages):
-            async for generation, message in messages:
-                if message.HasField("finish"):
-                    self._usage.add(generation, message.finish)
-                yield generation, message
-
     def _logprobs(self, positions: Any) -> dict[str, Any] | None:
-        if self._body.num_logprobs is None:
+        if self.body.num_logprobs is None:
             return None
-        return chat_logprobs(positions, self._body.num_logprobs)
+        return chat_logprobs(positions, self.body.num_logprobs)
+
+
+def _envelope(answering: Answering, kind: str) -> Envelope:
+    return Envelope(answering.target, answering.caps_version, "chatcmpl", kind)
 
 
 def _delta(message: pb.GenerateResponse) -> dict[str, Any]:

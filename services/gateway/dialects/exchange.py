@@ -1,0 +1,88 @@
+"""A request in some dialect: what it asks of the replicas, and how their answer is told."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from services.cluster.pb.v1 import replica_pb2 as pb
+from services.gateway.auth import Caller
+from services.gateway.generation import Generation, Usage, run
+from services.gateway.routing import Target, Use
+from services.gateway.state import GatewayState
+
+B = TypeVar("B", bound=BaseModel)
+
+
+@dataclass
+class Answering:
+    """The replicas' side of one request. `usage` is whole when `messages` has ended."""
+
+    state: GatewayState
+    caller: Caller
+    target: Target
+    generations: Sequence[Generation]
+    priority: int
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def caps_version(self) -> int:
+        return self.state.view.caps_version
+
+    async def messages(self) -> AsyncGenerator[tuple[Generation, pb.GenerateResponse]]:
+        """Every message of every generation, as they come. Closing it cancels all of them."""
+        messages = run(
+            self.state.replicas, self.target, self.caller, self.generations, self.priority
+        )
+        async with aclosing(messages):
+            async for generation, message in messages:
+                if message.HasField("finish"):
+                    self.usage.add(generation, message.finish)
+                yield generation, message
+
+    async def text_of(self, prompt: pb.Prompt) -> str:
+        """The text of a prompt that is text or token ids."""
+        if prompt.HasField("tokens"):
+            return await self.state.replicas.text_of(self.target, prompt.tokens.ids)
+        return prompt.text
+
+
+class Exchange(ABC, Generic[B]):
+    """One request and its answer. Methods raise BadRequest for what cannot be asked.
+
+    `request` is the body, null fields taken out. `error_event` names the event that tells of an
+    error after the first byte.
+    """
+
+    request: ClassVar[type[BaseModel]]
+    use: ClassVar[Use]
+    priority: ClassVar[int]
+    error_event: ClassVar[str] = ""
+
+    def __init__(self, body: B) -> None:
+        self.body = body
+
+    @property
+    @abstractmethod
+    def model(self) -> str:
+        """As the client named it, "" for none."""
+
+    @property
+    @abstractmethod
+    def streams(self) -> bool: ...
+
+    @abstractmethod
+    def generations(self) -> list[Generation]: ...
+
+    @abstractmethod
+    async def whole(self, answering: Answering) -> dict[str, Any]:
+        """The answer as one JSON object."""
+
+    @abstractmethod
+    def events(self, answering: Answering) -> AsyncGenerator[bytes]:
+        """The answer as server-sent events, to the last."""

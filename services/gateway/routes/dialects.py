@@ -1,0 +1,50 @@
+"""The routes of all dialects: a body is read, a model is found for it, its answer is told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.gateway.auth import COMPLETIONS, Caller
+from services.gateway.dialects.exchange import Answering
+from services.gateway.dialects.table import DIALECTS, Dialect
+from services.gateway.live_answer import event_answer, json_answer
+from services.gateway.request_body import decode, parse, read
+from services.gateway.routing import resolve
+from services.gateway.state import state_of
+
+router = APIRouter()
+
+
+def _answers(dialects: Sequence[Dialect]) -> Callable[[Request, Caller], Awaitable[Response]]:
+    """`dialects` are of one path, the one without a mark last."""
+
+    async def answer(request: Request, caller: Annotated[Caller, Depends(COMPLETIONS)]) -> Response:
+        values = decode(await read(request))
+        kind = next(d.exchange for d in dialects if not d.mark or d.mark in values)
+        exchange = kind(parse(kind.request, values))
+        state = state_of(request)
+        target = resolve(state.view, exchange.model, caller.team_id, exchange.use)
+        answering = Answering(state, caller, target, exchange.generations(), exchange.priority)
+        if exchange.streams:
+            return event_answer(request, lambda: exchange.events(answering), kind.error_event)
+        return json_answer(request, lambda: exchange.whole(answering))
+
+    return answer
+
+
+for _path, _dialects in groupby(DIALECTS, attrgetter("path")):
+    _of_path = sorted(_dialects, key=lambda dialect: not dialect.mark)
+    router.add_api_route(
+        _path,
+        _answers(_of_path),
+        methods=["POST"],
+        name=_of_path[-1].exchange.__name__,
+        description=_of_path[-1].exchange.__doc__,
+    )
