@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -74,6 +75,23 @@ def test_a_suffix(sdk: openai.OpenAI) -> None:
         for suffix in suffixes
     ]
     assert answers[0].choices[0].text != answers[1].choices[0].text
+
+
+def test_an_answer_holds_to_a_schema(sdk: openai.OpenAI) -> None:
+    schema: dict[str, object] = {
+        "type": "object",
+        "properties": {"even": {"type": "boolean"}, "kind": {"enum": ["int", "str"]}},
+        "required": ["even", "kind"],
+        "additionalProperties": False,
+    }
+    answer = sdk.chat.completions.create(
+        model=MODEL,
+        messages=[QUESTION],
+        response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": schema}},
+    )
+    found = json.loads(answer.choices[0].message.content or "")
+    assert isinstance(found["even"], bool)
+    assert found["kind"] in ("int", "str")
 
 
 def test_logprobs_of_an_echoed_prompt(sdk: openai.OpenAI) -> None:

@@ -74,10 +74,7 @@ class OpenAIChat(Exchange[ChatRequest]):
         return self.body.stream
 
     def generations(self) -> list[Generation]:
-        sampling = self.body.sampling(None)
-        if self.body.num_logprobs is not None:
-            sampling.num_logprobs = self.body.num_logprobs
-        return spread([self.body.to_prompt()], sampling, self.body.n)
+        return spread([self.body.to_prompt()], self.body.chat_sampling(), self.body.n)
 
     async def whole(self, answering: Answering) -> dict[str, Any]:
         answers = [_Message() for _ in answering.generations]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from services.cluster.errors import BadRequest
 from services.cluster.pb.v1 import replica_pb2 as pb
+from services.gateway.dialects.openai_messages import Message
 
 _MAX_STOPS = 64
 _MAX_PROMPTS = 64
 _MAX_INPUTS = 2048  # OpenAI's
 _MAX_COUNT = 2**31 - 1
+_TOOL_CHOICES = {
+    "auto": pb.TOOL_CHOICE_AUTO,
+    "none": pb.TOOL_CHOICE_NONE,
+    "required": pb.TOOL_CHOICE_REQUIRED,
+}
 
 TokenIdList = Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
 
@@ -37,6 +43,9 @@ class GenerationFields(BaseModel):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=-1, le=_MAX_COUNT)
+    min_p: float | None = Field(None, ge=0, le=1)
+    repetition_penalty: float | None = Field(None, gt=0, le=2)
+    min_tokens: int | None = Field(None, ge=0, le=_MAX_COUNT)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: list[str] = []
     presence_penalty: float = Field(0, ge=-2, le=2)
@@ -85,8 +94,9 @@ class GenerationFields(BaseModel):
             parameters.top_p = self.top_p
         if self.top_k is not None and self.top_k > 0:
             parameters.top_k = self.top_k
-        if self.seed is not None:
-            parameters.seed = self.seed
+        for name in ("seed", "min_p", "repetition_penalty", "min_tokens"):
+            if (value := getattr(self, name)) is not None:
+                setattr(parameters, name, value)
         return parameters
 
 
@@ -158,64 +168,89 @@ class EmbeddingRequest(BaseModel):
         return [given] if given and isinstance(given[0], int) else given
 
 
-class TextPart(BaseModel):
-    type: Literal["text"]
-    text: str
+class NamedFunction(BaseModel):
+    name: str = Field(min_length=1)
 
 
-class FunctionCall(BaseModel):
-    name: str = ""
-    arguments: str = ""
+class NamedTool(BaseModel):
+    type: Literal["function"]
+    function: NamedFunction
 
 
-class AssistantToolCall(BaseModel):
-    id: str = ""
-    function: FunctionCall = FunctionCall()
+class JsonSchema(BaseModel):
+    """`name` and `strict` mean nothing here: the answer always holds to the schema."""
+
+    json_schema: dict[str, Any] = Field(alias="schema")
 
 
-class Message(BaseModel):
-    """`content` may be a list of parts; parts other than text cannot be read by these models."""
+class ResponseFormat(BaseModel):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
 
-    model_config = ConfigDict(extra="ignore")
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> Self:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("json_schema goes with type json_schema, as {schema: ...}")
+        return self
 
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[TextPart] | None = None
-    name: str | None = None
-    tool_call_id: str | None = None
-    tool_calls: list[AssistantToolCall] | None = None
-
-    def to_proto(self) -> pb.ChatMessage:
-        content = self.content or ""
-        if isinstance(content, list):
-            content = "".join(part.text for part in content)
-        role = {"developer": "system", "function": "tool"}.get(self.role, self.role)
-        return pb.ChatMessage(
-            role=role,
-            content=content,
-            name=self.name or "",
-            tool_call_id=self.tool_call_id or "",
-            tool_calls=[
-                pb.ToolCall(id=c.id, name=c.function.name, arguments=c.function.arguments)
-                for c in self.tool_calls or []
-            ],
-        )
+    def structured(self) -> pb.StructuredOutput | None:
+        """None: any text."""
+        if self.json_schema is not None:
+            return pb.StructuredOutput(json_schema=json.dumps(self.json_schema.json_schema))
+        return pb.StructuredOutput(json_object=True) if self.type == "json_object" else None
 
 
 class ChatRequest(GenerationFields):
+    """`chat_template_kwargs` is vLLM's: what the model's template knows beside the messages."""
+
     messages: list[Message] = Field(min_length=1)
     tools: list[dict[str, Any]] = []
+    tool_choice: Literal["auto", "none", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: str | None = None
+    chat_template_kwargs: dict[str, Any] = {}
     logprobs: bool = False
     top_logprobs: int | None = Field(None, ge=0, le=20)
+
+    @model_validator(mode="after")
+    def _logprobs_are_wanted(self) -> Self:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs: true")
+        return self
 
     def to_prompt(self) -> pb.Prompt:
         chat = pb.Chat(
             messages=[message.to_proto() for message in self.messages],
             tools_json=json.dumps(self.tools) if self.tools else "",
+            parallel_tool_calls=self.parallel_tool_calls,
         )
+        if isinstance(self.tool_choice, NamedTool):
+            chat.tool_name = self.tool_choice.function.name
+        elif self.tool_choice:
+            chat.tool_choice = _TOOL_CHOICES[self.tool_choice]
+        if options := template_options(self.reasoning_effort, self.chat_template_kwargs):
+            chat.chat_template_kwargs_json = json.dumps(options)
         return pb.Prompt(chat=chat)
+
+    def chat_sampling(self) -> pb.SamplingParameters:
+        sampling = self.sampling(None)
+        if self.response_format and (structured := self.response_format.structured()):
+            sampling.structured.CopyFrom(structured)
+        if self.num_logprobs is not None:
+            sampling.num_logprobs = self.num_logprobs
+        return sampling
 
     @property
     def num_logprobs(self) -> int | None:
-        if self.top_logprobs is not None and not self.logprobs:
-            raise BadRequest("top_logprobs needs logprobs: true.", param="top_logprobs")
         return (self.top_logprobs or 0) if self.logprobs else None
+
+
+def template_options(effort: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a chat template is told of reasoning, by the names that templates have for it.
+
+    What the client says itself holds. A template that knows a name not ignores it.
+    """
+    if not effort:
+        return dict(given)
+    return {"reasoning_effort": effort, "enable_thinking": effort != "none", **given}

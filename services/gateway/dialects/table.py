@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.gateway.dialects.exchange import Exchange
+from services.gateway.dialects.mistral_fim import MistralFim
 from services.gateway.dialects.openai_chat import OpenAIChat
 from services.gateway.dialects.openai_completion import OpenAICompletion
 
@@ -22,4 +23,5 @@ class Dialect:
 DIALECTS = (
     Dialect("/v1/completions", OpenAICompletion),
     Dialect("/v1/chat/completions", OpenAIChat),
+    Dialect("/v1/fim/completions", MistralFim),
 )
