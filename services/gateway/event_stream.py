@@ -12,11 +12,10 @@ from starlette.responses import JSONResponse
 
 from services.cluster.errors import Unavailable
 from services.cluster.tasks import end
-from services.gateway.live_answer import KEEP_ALIVE, LiveAnswer, event_answer
+from services.gateway.live_answer import LiveAnswer, event_answer
 from services.gateway.state import state_of
 from services.gateway.views import View
 
-_HEARTBEAT_SECONDS = 15.0
 _MAX_ID_CHARS = 64
 _ERROR = "error"
 
@@ -55,30 +54,23 @@ def follow(request: Request, make: Callable[[], AsyncGenerator[bytes]]) -> LiveA
     knows that this can be watched.
     """
     stopping = state_of(request).stopping
-    return event_answer(request, lambda: kept_alive(make(), stopping), _ERROR)
+    return event_answer(request, lambda: _until(stopping, make()), _ERROR)
 
 
-async def kept_alive(
-    events: AsyncGenerator[bytes],
-    stopping: asyncio.Event,
-    seconds: float = _HEARTBEAT_SECONDS,
-) -> AsyncGenerator[bytes]:
-    """With comments between events that are far apart. Raises Unavailable at the stop."""
+async def _until(stopping: asyncio.Event, events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Raises Unavailable at the stop."""
     stop = asyncio.create_task(stopping.wait())
     coming = asyncio.create_task(anext(events, None))
     try:
         while True:
-            await asyncio.wait({coming, stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if coming.done():
-                data = coming.result()
-                if data is None:
-                    return
-                yield data
-                coming = asyncio.create_task(anext(events, None))
-            elif stop.done():
+            await asyncio.wait({coming, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
                 raise Unavailable("Hearth is being stopped. Connect again.")
-            else:
-                yield KEEP_ALIVE
+            data = coming.result()
+            if data is None:
+                return
+            yield data
+            coming = asyncio.create_task(anext(events, None))
     finally:
         await end(coming)
         await end(stop)

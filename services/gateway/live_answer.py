@@ -7,8 +7,10 @@ watcher reads the connection beside the work, streaming or not (ASGI's http.disc
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -42,17 +44,28 @@ def event(value: Any, name: str = "", event_id: str = "") -> bytes:
 
 
 class Sending:
-    """ASGI's send, which remembers whether the answer has begun and waits for nobody forever."""
+    """ASGI's send, which remembers whether the answer has begun and waits for nobody forever.
+
+    `sent_at` is of the monotonic clock. Two tasks may send: messages go in the order of the calls.
+    """
 
     def __init__(self, send: Send, write_seconds: float) -> None:
         self._send = send
         self._write_seconds = write_seconds
+        self._turn = asyncio.Lock()
         self.begun = False
+        self.sent_at = time.monotonic()
 
     async def __call__(self, message: Any) -> None:
         self.begun = True
-        async with asyncio.timeout(self._write_seconds):
+        async with self._turn, asyncio.timeout(self._write_seconds):
             await self._send(message)
+        self.sent_at = time.monotonic()
+
+    async def begin_events(self) -> None:
+        """The head of an answer of server-sent events, once."""
+        if not self.begun:
+            await self({"type": "http.response.start", "status": 200, "headers": _EVENT_HEADERS})
 
     async def body(self, data: bytes, *, more: bool) -> None:
         await self({"type": "http.response.body", "body": data, "more_body": more})
@@ -135,15 +148,34 @@ def json_answer(request: Request, make: Callable[[], Awaitable[Any]]) -> LiveAns
 def event_answer(
     request: Request, make: Callable[[], AsyncGenerator[bytes]], error_event: str = ""
 ) -> LiveAnswer:
-    """The events of `make`. Nothing is sent before the first: what fails early has its status."""
+    """The events of `make`. Nothing is sent before the first: what fails early has its status.
+
+    Comments stand where `keep_alive_seconds` pass without an event, so that no proxy closes the
+    connection; the first may be one.
+    """
+    seconds = state_of(request).settings.keep_alive_seconds
 
     async def work(send: Sending, scope: Scope, receive: Receive) -> None:
-        async with aclosing(make()) as events:
-            async for data in events:
-                if not send.begun:
-                    start = {"status": 200, "headers": _EVENT_HEADERS}
-                    await send({"type": "http.response.start", **start})
-                await send.body(data, more=True)
+        alive = asyncio.create_task(_keep_alive(send, seconds))
+        try:
+            async with aclosing(make()) as events:
+                async for data in events:
+                    await send.begin_events()
+                    await send.body(data, more=True)
+            await send.begin_events()
+        finally:
+            await end(alive)
         await send.body(b"", more=False)
 
     return LiveAnswer(request, work, error_event)
+
+
+async def _keep_alive(send: Sending, seconds: float) -> None:
+    """Ends when the client does not read: whoever sends the next event says so."""
+    with contextlib.suppress(TimeoutError):
+        while True:
+            silent = time.monotonic() - send.sent_at
+            await asyncio.sleep(seconds - silent)
+            if time.monotonic() - send.sent_at >= seconds:
+                await send.begin_events()
+                await send.body(KEEP_ALIVE, more=True)

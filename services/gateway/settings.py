@@ -44,6 +44,9 @@ class GatewaySettings(ClusterSettings):
     write_seconds: float = Field(
         60, gt=0, description="Longest wait for a client that does not read its answer."
     )
+    keep_alive_seconds: float = Field(
+        15, gt=0, description="Longest silence of a stream of events; then it has a comment."
+    )
     drain_seconds: float = Field(
         10, ge=0, description="Time that open answers have to end when the gateway is stopped."
     )

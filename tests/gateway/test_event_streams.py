@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,6 @@ from services.cluster.identity import Scope
 from services.cluster.pb.v1 import datascan_pb2 as scan_pb
 from services.cluster.pb.v1 import finetune_pb2 as pb
 from services.cluster.records import ProcessRecord
-from services.gateway.event_stream import kept_alive
 from services.gateway.live_answer import KEEP_ALIVE
 from tests.gateway.conftest import Gateway
 from tests.gateway.services import DatascanDouble, FinetuneDouble, behind
@@ -265,23 +264,6 @@ async def test_who_watches_something_quiet_is_told_that_it_watches(
         assert stream.answer.status_code == 200
         assert stream.answer.headers["content-type"].startswith("text/event-stream")
         assert await anext(stream.answer.aiter_lines()) == KEEP_ALIVE.decode().strip()
-
-
-async def test_comments_keep_a_quiet_stream_alive() -> None:
-    more = asyncio.Event()
-
-    async def quiet() -> AsyncGenerator[bytes]:
-        yield b"first"
-        await more.wait()
-        yield b"second"
-
-    seen = []
-    async for data in kept_alive(quiet(), asyncio.Event(), 0.01):
-        seen.append(data)
-        if seen.count(KEEP_ALIVE) == 3:
-            more.set()
-    assert [data for data in seen if data != KEEP_ALIVE] == [b"first", b"second"]
-    assert seen.count(KEEP_ALIVE) >= 3
 
 
 GETS = ("/api/v1/projects", "/api/v1/runs", *PATHS.values())
