@@ -135,7 +135,7 @@ def _changes(
             wanted.model_copy(update={"context_tokens": tokens}),
             f"Lower context_tokens to {tokens}.",
         )
-    for share in (memory.total_bytes, memory.least_bytes):
+    for share in dict.fromkeys((memory.total_bytes, memory.least_bytes)):
         if wanted.device_bytes != share:
             yield (
                 wanted.model_copy(update={"device_bytes": share}),

@@ -48,7 +48,7 @@ async def test_a_name_is_taken_once(registry: Registry, tmp_path: Path) -> None:
         await catalogue.add(STARTER, str(tmp_path / "two"))
 
 
-@pytest.mark.parametrize("name", ["a:b", "a/b/c", "/a", "a b", "x" * 300])
+@pytest.mark.parametrize("name", ["a:b", "a/b/c", "/a", "a b", "x" * 300, "a/weights"])
 async def test_a_name_that_requests_could_not_say(
     registry: Registry, tmp_path: Path, name: str
 ) -> None:

@@ -81,6 +81,13 @@ def test_a_refusal_says_what_is_needed_what_is_free_and_who_has_the_rest() -> No
     assert "Set devices_per_replica to 2." not in found.advice, "the share is too large for it too"
 
 
+def test_no_advice_is_given_twice() -> None:
+    """With a key-value cache of its own, the advised share is the least one too."""
+    found = plan(device_bytes=3 * GIB, kv_cache_bytes=2 * GIB, gib=80)
+    assert found.advice
+    assert len(found.advice) == len(set(found.advice))
+
+
 def test_each_advice_would_help() -> None:
     found = plan(gib=13)
     assert "too few" in found.refusal
