@@ -53,7 +53,10 @@ class KeptWeights:
         return WeightsStatus(state, model.weights_bytes if present else 0, model.weights_bytes)
 
     async def delete(self, name: str) -> int:
-        """How many bytes that freed. Raises Conflict while they are used, naming by what."""
+        """How many bytes that freed. A model of the catalogue is as the catalogue has it again.
+
+        Raises Conflict while they are used, naming by what.
+        """
         model = await self.model(name)
         if model.origin not in _KEPT_HERE:
             where = "comes with Hearth" if model.origin == "starter" else "is not Hearth's folder"
@@ -62,6 +65,8 @@ class KeptWeights:
             raise Conflict(f"The weights of {name} are on host {model.host_id}; ask its agent.")
         async with self._downloads.none_starts():
             await self._users.check_unused(model, "lose its weights")
+            if model.origin == "upload" and name in self._known:
+                await self._registry.put_model(self._known[name])
             return await self._forget(model)
 
     async def remove(self, name: str) -> None:

@@ -126,3 +126,13 @@ async def test_it_is_known_again_when_it_was_removed(there: Host) -> None:
     assert await there.weights.kept.model(ENTRY.name) == ENTRY
     assert (await there.weights.kept.status(ENTRY)).state is WeightsState.ABSENT
     assert not list((there.data_dir / WEIGHTS).rglob(BIG))
+
+
+async def test_without_its_uploaded_weights_it_is_what_the_catalogue_says(
+    there: Host, model_folder: Path
+) -> None:
+    uploaded = await take(there, tarred(model_folder), ENTRY.name)
+    assert uploaded.num_parameters != ENTRY.num_parameters
+    assert await there.weights.kept.delete(ENTRY.name) > 0
+    assert await there.weights.kept.model(ENTRY.name) == ENTRY
+    assert (await fetched(there)).origin == "hub"
