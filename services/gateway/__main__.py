@@ -35,7 +35,7 @@ async def serve(settings: GatewaySettings) -> None:
             port=settings.port,
             http="h11",  # it bounds a request's head; httptools reads one of any length
             lifespan="off",
-            proxy_headers=False,  # anybody could say to be somebody else
+            proxy_headers=False,  # the application has them, of proxies that are trusted
             log_config=None,
             access_log=False,
             server_header=False,

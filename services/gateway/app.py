@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from services.cluster import VERSION
 from services.cluster.errors import BadRequest, HearthError, Internal, NotFound
@@ -111,6 +112,9 @@ def create_app(state: GatewayState | None = None) -> FastAPI:
         BoundedBody, limit=longest_body, silent_seconds=lambda: _settings(app).body_seconds
     )
     app.add_middleware(RequestFrame)
+    if state and state.settings.trusted_proxies:
+        proxies = state.settings.trusted_proxies
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
     return app
 
 

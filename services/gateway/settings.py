@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from ipaddress import ip_network
+
+from pydantic import Field, field_validator
 
 from services.cluster.settings import ClusterSettings
 
@@ -20,6 +22,11 @@ class GatewaySettings(ClusterSettings):
     )
     secure_cookies: bool = Field(
         False, description="Marks the session cookie Secure: set it when a proxy speaks HTTPS."
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses and networks (CIDR), with commas, of proxies whose X-Forwarded-For"
+        " says who asks; empty: none.",
     )
     auth_stale_seconds: float = Field(
         600, gt=0, description="How long tokens are taken as last known while Redis is away."
@@ -53,6 +60,20 @@ class GatewaySettings(ClusterSettings):
     adapter_wait_seconds: float = Field(
         60, gt=0, le=120, description="Longest wait for replicas to load or unload an adapter."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        """A name, or everybody, would let a client say to be somebody else."""
+        places = [place.strip() for place in value.split(",") if place.strip()]
+        for place in places:
+            try:
+                ip_network(place)
+            except ValueError as error:
+                raise ValueError(
+                    f"must be addresses or networks such as 10.0.0.0/8: {error}"
+                ) from None
+        return ",".join(places)
 
     @property
     def url(self) -> str:

@@ -108,7 +108,12 @@ async def serving(settings: GatewaySettings, store: Store) -> AsyncIterator[Gate
     }
     async with gateway_state(settings) as state:
         config = uvicorn.Config(
-            create_app(state), port=0, log_config=None, http="h11", lifespan="off"
+            create_app(state),
+            port=0,
+            log_config=None,
+            http="h11",
+            lifespan="off",
+            proxy_headers=False,
         )
         server = HttpServer(config)
         listener = config.bind_socket()

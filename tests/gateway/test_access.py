@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 
 from services.cluster.identity import Identity, Scope
 from services.cluster.records import AdapterRecord
@@ -184,6 +185,39 @@ async def test_signing_in_is_rate_limited(gateway: Gateway) -> None:
         ]
     assert statuses[:10] == [401] * 10
     assert statuses[10:] == [429] * 2
+
+
+async def guesses(gateway: Gateway, forwarded_for: str) -> list[int]:
+    headers = {"X-Forwarded-For": forwarded_for}
+    async with gateway.client(None) as client:
+        return [
+            (
+                await client.post("/api/v1/session", json={"link": f"g-{n}"}, headers=headers)
+            ).status_code
+            for n in range(11)
+        ]
+
+
+async def test_guesses_are_counted_by_whom_a_trusted_proxy_names(
+    settings: ClusterSettings, store: Store
+) -> None:
+    trusting = gateway_settings(settings, trusted_proxies="127.0.0.0/8, ::1")
+    async with serving(trusting, store) as gateway:
+        assert await guesses(gateway, "203.0.113.1") == [401] * 10 + [429]
+        assert await guesses(gateway, "203.0.113.2") == [401] * 10 + [429]
+        # What the client itself said before the proxy added to it counts for nothing.
+        assert await guesses(gateway, "198.51.100.7, 203.0.113.2") == [429] * 11
+
+
+async def test_nobody_else_may_say_who_asks(gateway: Gateway) -> None:
+    assert await guesses(gateway, "203.0.113.1") == [401] * 10 + [429]
+    assert await guesses(gateway, "203.0.113.2") == [429] * 11
+
+
+@pytest.mark.parametrize("places", ["*", "proxy.local", "10.0.0.1/8"])
+def test_proxies_are_addresses(settings: ClusterSettings, places: str) -> None:
+    with pytest.raises(ValidationError, match="addresses or networks"):
+        gateway_settings(settings, trusted_proxies=places)
 
 
 async def test_a_token_gives_no_more_than_its_maker_has(gateway: Gateway) -> None:
