@@ -28,6 +28,7 @@ _OBSTACLE_PAUSE_SECONDS = 10.0
 _DOWNLOADING_PAUSE_SECONDS = 1.0
 _STARTED = (ReplicaPhase.READY, ReplicaPhase.DRAINING, ReplicaPhase.ASLEEP)
 _LONGEST_START_SECONDS = 900.0  # that others on its devices wait for it
+_LONGEST_LOOK_SECONDS = 10.0  # that one look at the registry stands for
 SILENT_SECONDS = 120.0  # after which one that had started and says nothing hangs
 _HANGS = "it hung, gave no sign of life for minutes, and was killed; its log says what it did last"
 
@@ -36,8 +37,8 @@ _HANGS = "it hung, gave no sign of life for minutes, and was killed; its log say
 class _Replica:
     """`process` is None when it has ended or never began; then `ending` says why.
 
-    `refused` is the phase of one that was kept from being started. Of one that runs, `silent_since`
-    is when its word was missed first, on a monotonic clock.
+    `refused` is the phase of one that was kept from being started. Of one that runs,
+    `silent_seconds` is for how long its word was looked for and missed.
     """
 
     spec: ReplicaSpec
@@ -49,21 +50,24 @@ class _Replica:
     refused: ReplicaPhase | None = None
     started_at: float = field(default_factory=time.time)
     has_started: bool = False
-    silent_since: float | None = None
+    looked_at: float | None = None
+    silent_seconds: float = 0.0
     hangs: bool = False
 
     def hear(self, record: ReplicaRecord | None, now: float) -> None:
         """Decides whether it `hangs`. `record` is what the registry has of it."""
         if self.process is None:
             return
+        passed = 0.0 if self.looked_at is None else now - self.looked_at
+        self.looked_at = now
         if record and record.pid == self.process.pid:
             self.has_started |= record.phase in _STARTED
-            self.silent_since = None
+            self.silent_seconds = 0.0
             return
-        if self.silent_since is None:
-            self.silent_since = now
+        # While Redis was away nobody could be heard.
+        self.silent_seconds += min(passed, _LONGEST_LOOK_SECONDS)
         longest = SILENT_SECONDS if self.has_started else _LONGEST_START_SECONDS
-        self.hangs = now - self.silent_since >= longest
+        self.hangs = self.silent_seconds >= longest
 
     def local(self, record: ReplicaRecord | None) -> LocalReplica:
         """`record` is what the registry has of it."""
