@@ -8,6 +8,7 @@ from typing import Any
 from services.gateway.dialects.exchange import Exchange
 from services.gateway.dialects.openai_chat import OpenAIChat
 from services.gateway.dialects.openai_completion import OpenAICompletion
+from services.gateway.dialects.tabby_completion import TabbyCompletion
 
 
 @dataclass(frozen=True)
@@ -21,5 +22,9 @@ class Dialect:
 
 DIALECTS = (
     Dialect("/v1/completions", OpenAICompletion),
+    Dialect("/v1/completions", TabbyCompletion, "segments"),
     Dialect("/v1/chat/completions", OpenAIChat),
+    Dialect("/tabby/v1/completions", TabbyCompletion),
+    Dialect("/tabby/v1/chat/completions", OpenAIChat),
+    Dialect("/tabby/v1beta/chat/completions", OpenAIChat),
 )

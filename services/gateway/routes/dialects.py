@@ -27,7 +27,7 @@ def _answers(dialects: Sequence[Dialect]) -> Callable[[Request, Caller], Awaitab
 
     async def answer(request: Request, caller: Annotated[Caller, Depends(COMPLETIONS)]) -> Response:
         values = decode(await read(request))
-        kind = next(d.exchange for d in dialects if not d.mark or d.mark in values)
+        kind = next(d.exchange for d in dialects if not d.mark or values.get(d.mark) is not None)
         exchange = kind(parse(kind.request, values))
         state = state_of(request)
         target = resolve(state.view, exchange.model, caller.team_id, exchange.use)
