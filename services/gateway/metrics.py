@@ -19,5 +19,10 @@ FIRST_TOKEN_SECONDS = Histogram(
     buckets=_SECONDS,
 )
 TOKENS = Counter("hearth_tokens", "Tokens of prompts and of answers.", ["model", "kind"])
+COMPLETION_EVENTS = Counter(
+    "hearth_completion_events",
+    "What became of completions in editors: shown, accepted, accepted_line, dismissed.",
+    ["model", "adapter", "event"],
+)
 OPEN_GENERATIONS = Gauge("hearth_open_generations", "Generations that run now.")
 DISCONNECTS = Counter("hearth_disconnects", "Clients that went away before their answer was whole.")

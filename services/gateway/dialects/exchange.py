@@ -77,7 +77,8 @@ class Exchange(ABC, Generic[B]):
     def streams(self) -> bool: ...
 
     @abstractmethod
-    def generations(self) -> list[Generation]: ...
+    def generations(self, target: Target) -> list[Generation]:
+        """`target` is what will answer them."""
 
     @abstractmethod
     async def whole(self, answering: Answering) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from services.gateway.dialects.exchange import Answering, Exchange
 from services.gateway.dialects.openai_answers import Envelope, chunks, finish_reason
 from services.gateway.dialects.openai_requests import GenerationFields
 from services.gateway.generation import COMPLETION_PRIORITY, Generation, spread
-from services.gateway.routing import Use
+from services.gateway.routing import Target, Use
 
 
 class FimRequest(GenerationFields):
@@ -37,7 +37,7 @@ class MistralFim(Exchange[FimRequest]):
     def streams(self) -> bool:
         return self.body.stream
 
-    def generations(self) -> list[Generation]:
+    def generations(self, target: Target) -> list[Generation]:
         parts = pb.FillInTheMiddle(prefix=self.body.prompt, suffix=self.body.suffix)
         sampling = self.body.sampling(None)
         if self.body.random_seed is not None:

@@ -17,7 +17,7 @@ from services.gateway.dialects.openai_answers import (
 )
 from services.gateway.dialects.openai_requests import ChatRequest
 from services.gateway.generation import CHAT_PRIORITY, Generation, spread
-from services.gateway.routing import Use
+from services.gateway.routing import Target, Use
 
 
 @dataclass
@@ -73,7 +73,7 @@ class OpenAIChat(Exchange[ChatRequest]):
     def streams(self) -> bool:
         return self.body.stream
 
-    def generations(self) -> list[Generation]:
+    def generations(self, target: Target) -> list[Generation]:
         return spread([self.body.to_prompt()], self.body.chat_sampling(), self.body.n)
 
     async def whole(self, answering: Answering) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from services.gateway.dialects.openai_answers import (
 )
 from services.gateway.dialects.openai_requests import CompletionRequest
 from services.gateway.generation import COMPLETION_PRIORITY, Generation, spread
-from services.gateway.routing import Use
+from services.gateway.routing import Target, Use
 
 _DEFAULT_MAX_TOKENS = 16  # OpenAI's
 
@@ -53,7 +53,7 @@ class OpenAICompletion(Exchange[CompletionRequest]):
     def streams(self) -> bool:
         return self.body.stream
 
-    def generations(self) -> list[Generation]:
+    def generations(self, target: Target) -> list[Generation]:
         sampling = self.body.sampling(_DEFAULT_MAX_TOKENS)
         if self.body.logprobs is not None:
             sampling.num_logprobs = self.body.logprobs

@@ -27,11 +27,12 @@ def _answers(dialects: Sequence[Dialect]) -> Callable[[Request, Caller], Awaitab
 
     async def answer(request: Request, caller: Annotated[Caller, Depends(COMPLETIONS)]) -> Response:
         values = decode(await read(request))
-        kind = next(d.exchange for d in dialects if not d.mark or d.mark in values)
+        kind = next(d.exchange for d in dialects if not d.mark or values.get(d.mark) is not None)
         exchange = kind(parse(kind.request, values))
         state = state_of(request)
         target = resolve(state.view, exchange.model, caller.team_id, exchange.use)
-        answering = Answering(state, caller, target, exchange.generations(), exchange.priority)
+        generations = exchange.generations(target)
+        answering = Answering(state, caller, target, generations, exchange.priority)
         if exchange.streams:
             return event_answer(request, lambda: exchange.events(answering), kind.error_event)
         return json_answer(request, lambda: exchange.whole(answering))
