@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -365,3 +366,28 @@ async def test_logprobs_are_those_of_the_text(gateway: Gateway, replica: EchoRep
     assert all(len(entry["top_logprobs"]) == 2 for entry in part["logprobs"])
     assert all(entry["logprob"] < 0 and entry["bytes"] for entry in part["logprobs"])
     Response.model_validate(found, strict=True)
+
+
+async def test_a_gateway_that_stops_says_so(gateway: Gateway) -> None:
+    async with openai.AsyncOpenAI(
+        base_url=f"{gateway.url}/v1", api_key=gateway.tokens[Scope.COMPLETIONS], max_retries=0
+    ) as sdk:
+        stream = await sdk.responses.create(model=MODEL, input="hello", stream=True)
+        with pytest.raises(openai.APIError, match="being stopped"):
+            async for event in stream:
+                if event.type == "response.output_text.delta":
+                    gateway.state.ending.set()
+
+
+async def test_closing_a_stream_aborts(gateway: Gateway, replica: EchoReplica) -> None:
+    async with openai.AsyncOpenAI(
+        base_url=f"{gateway.url}/v1", api_key=gateway.tokens[Scope.COMPLETIONS], max_retries=0
+    ) as sdk:
+        async with sdk.responses.stream(model=MODEL, input="hello") as stream:
+            async for event in stream:
+                if event.type == "response.output_text.delta":
+                    break
+        async with asyncio.timeout(10):
+            while not replica.engine.aborted:
+                await asyncio.sleep(0.005)
+    assert replica.engine.stats().num_running == 0
