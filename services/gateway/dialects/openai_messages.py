@@ -84,16 +84,16 @@ class Message(BaseModel):
         return message
 
 
-def image_of(url: str) -> bytes:
+def image_of(url: str, param: str = "messages") -> bytes:
     """The file in a data URL. Raises BadRequest, also for another URL: nothing is fetched."""
     head, comma, data = url.partition(",")
     if not (head.startswith("data:image/") and head.endswith(";base64") and comma):
         raise BadRequest(
             "An image must be within the request, as data:image/png;base64,...: Hearth fetches"
             " nothing from elsewhere.",
-            param="messages",
+            param=param,
         )
     try:
         return base64.b64decode(data, validate=True)
     except binascii.Error as error:
-        raise BadRequest(f"An image is no base64: {error}.", param="messages") from None
+        raise BadRequest(f"An image is no base64: {error}.", param=param) from None

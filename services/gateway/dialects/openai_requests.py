@@ -14,8 +14,8 @@ from services.gateway.dialects.openai_messages import Message
 _MAX_STOPS = 64
 _MAX_PROMPTS = 64
 _MAX_INPUTS = 2048  # OpenAI's
-_MAX_COUNT = 2**31 - 1
-_TOOL_CHOICES = {
+MAX_COUNT = 2**31 - 1
+TOOL_CHOICES = {
     "auto": pb.TOOL_CHOICE_AUTO,
     "none": pb.TOOL_CHOICE_NONE,
     "required": pb.TOOL_CHOICE_REQUIRED,
@@ -37,15 +37,15 @@ class GenerationFields(BaseModel):
     model: str | None = None
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
-    max_tokens: int | None = Field(None, ge=0, le=_MAX_COUNT)
-    max_completion_tokens: int | None = Field(None, ge=0, le=_MAX_COUNT)
+    max_tokens: int | None = Field(None, ge=0, le=MAX_COUNT)
+    max_completion_tokens: int | None = Field(None, ge=0, le=MAX_COUNT)
     n: int = Field(1, ge=1, le=8)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
-    top_k: int | None = Field(None, ge=-1, le=_MAX_COUNT)
+    top_k: int | None = Field(None, ge=-1, le=MAX_COUNT)
     min_p: float | None = Field(None, ge=0, le=1)
     repetition_penalty: float | None = Field(None, gt=0, le=2)
-    min_tokens: int | None = Field(None, ge=0, le=_MAX_COUNT)
+    min_tokens: int | None = Field(None, ge=0, le=MAX_COUNT)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: list[str] = []
     presence_penalty: float = Field(0, ge=-2, le=2)
@@ -228,7 +228,7 @@ class ChatRequest(GenerationFields):
         if isinstance(self.tool_choice, NamedTool):
             chat.tool_name = self.tool_choice.function.name
         elif self.tool_choice:
-            chat.tool_choice = _TOOL_CHOICES[self.tool_choice]
+            chat.tool_choice = TOOL_CHOICES[self.tool_choice]
         if options := template_options(self.reasoning_effort, self.chat_template_kwargs):
             chat.chat_template_kwargs_json = json.dumps(options)
         return pb.Prompt(chat=chat)

@@ -9,6 +9,7 @@ from services.gateway.dialects.exchange import Exchange
 from services.gateway.dialects.mistral_fim import MistralFim
 from services.gateway.dialects.openai_chat import OpenAIChat
 from services.gateway.dialects.openai_completion import OpenAICompletion
+from services.gateway.dialects.openai_responses import OpenAIResponses
 from services.gateway.dialects.tabby_completion import TabbyCompletion
 
 
@@ -25,6 +26,7 @@ DIALECTS = (
     Dialect("/v1/completions", OpenAICompletion),
     Dialect("/v1/completions", TabbyCompletion, "segments"),
     Dialect("/v1/chat/completions", OpenAIChat),
+    Dialect("/v1/responses", OpenAIResponses),
     Dialect("/v1/fim/completions", MistralFim),
     Dialect("/tabby/v1/completions", TabbyCompletion),
     Dialect("/tabby/v1/chat/completions", OpenAIChat),
