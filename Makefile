@@ -50,7 +50,7 @@ run: setup  ## start Hearth; Ctrl-C stops it
 
 test: setup lint types  ## lint, type check, and run the unit and end-to-end tests
 	@$(if $(GUI),$(NPM) run --silent --if-present test)
-	$(BIN)/python -m pytest -m 'not faults and not docker and not gpu and not bench'
+	$(BIN)/python -m pytest -m 'not faults and not docker and not gpu and not bench' --durations=20 --durations-min=2
 
 lint: $(ENVIRONMENT) $(GUI_PACKAGES)  ## style of the code
 	@$(BIN)/ruff check .
