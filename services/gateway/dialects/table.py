@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from services.gateway.dialects.anthropic_messages import AnthropicMessages, AnthropicTokenCount
 from services.gateway.dialects.exchange import Exchange
 from services.gateway.dialects.openai_chat import OpenAIChat
 from services.gateway.dialects.openai_completion import OpenAICompletion
@@ -22,4 +23,6 @@ class Dialect:
 DIALECTS = (
     Dialect("/v1/completions", OpenAICompletion),
     Dialect("/v1/chat/completions", OpenAIChat),
+    Dialect("/v1/messages", AnthropicMessages),
+    Dialect("/v1/messages/count_tokens", AnthropicTokenCount),
 )
