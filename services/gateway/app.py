@@ -169,8 +169,7 @@ class RequestFrame:
 
 
 def _problem(request: Request, error: HearthError) -> Response:
-    caps_version = state_of(request).view.caps_version
-    return problem_answer(error, caps_version, request.headers.get("user-agent", ""))
+    return problem_answer(request, error, state_of(request).view.caps_version)
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

@@ -61,8 +61,8 @@ class Allow:
             if state_of(request).settings.open_completions and self._scope in _OPEN_SCOPES:
                 return Caller(scopes=_OPEN_SCOPES)
             raise Unauthenticated(
-                "This needs a token: send the header Authorization: Bearer TOKEN. The web"
-                " interface makes tokens, and so does `make token`."
+                "This needs a token: send the header Authorization: Bearer TOKEN, or x-api-key:"
+                " TOKEN. The web interface makes tokens, and so does `make token`."
             )
         if self._scope not in caller.scopes:
             held = ", ".join(sorted(caller.scopes)) or "none"
@@ -90,15 +90,14 @@ class AllowSignedIn(Allow):
 async def identify(request: Request) -> Caller | None:
     """None when nothing was shown. Raises Unauthenticated for what is not valid."""
     state = state_of(request)
-    header = request.headers.get("authorization", "")
-    if header:
-        kind, _, text = header.partition(" ")
+    token = _token(request)
+    if token is not None:
         if state.tokens.stale_seconds > state.settings.auth_stale_seconds:
             raise StoreUnavailable(
                 "Tokens cannot be checked: Redis has been away for too long.",
                 retry_after_seconds=5,
             )
-        record = state.tokens.find(text.strip()) if kind.lower() == "bearer" else None
+        record = state.tokens.find(token)
         if record is not None:
             scopes = frozenset().union(*(_IMPLIED[scope] for scope in record.scopes))
             return Caller(record.user_id, record.name, "", _team(record.team_id), frozenset(scopes))
@@ -121,6 +120,14 @@ async def identify(request: Request) -> Caller | None:
         session_id,
         session.csrf_token,
     )
+
+
+def _token(request: Request) -> str | None:
+    """As most clients show it, or in Anthropic's header. None: nothing was shown, "": no token."""
+    if header := request.headers.get("authorization"):
+        kind, _, token = header.partition(" ")
+        return token.strip() if kind.lower() == "bearer" else ""
+    return request.headers.get("x-api-key") or None
 
 
 def _team(team_id: str) -> str:

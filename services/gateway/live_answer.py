@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from services.cluster.errors import EngineUnavailable, HearthError, Internal
 from services.cluster.tasks import end
 from services.gateway.metrics import DISCONNECTS
-from services.gateway.problems import problem, problem_answer
+from services.gateway.problems import problem_answer, problem_form
 from services.gateway.state import state_of
 
 log = logging.getLogger(__name__)
@@ -84,8 +84,8 @@ class LiveAnswer(Response):
         self.background = None
         self._error_event = error_event
         self._work = work
+        self._request = request
         self._state = state_of(request)
-        self._user_agent = request.headers.get("user-agent", "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = Sending(send, self._state.settings.write_seconds)
@@ -124,10 +124,11 @@ class LiveAnswer(Response):
         """An answer of its own before the first byte, an event (and no [DONE]) after it."""
         caps_version = self._state.view.caps_version
         if not sending.begun:
-            answer = problem_answer(error, caps_version, self._user_agent)
+            answer = problem_answer(self._request, error, caps_version)
             await answer(scope, receive, sending)
             return
-        await sending.body(event(problem(error, caps_version), self._error_event), more=False)
+        value = problem_form(self._request).body(error, caps_version)
+        await sending.body(event(value, self._error_event), more=False)
 
 
 async def _gone(receive: Receive) -> None:

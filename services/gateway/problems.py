@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from services.cluster.errors import AdapterNotLoaded, HearthError, ModelNotFound
@@ -34,9 +37,32 @@ def problem(error: HearthError, caps_version: int) -> dict[str, Any]:
     }
 
 
-def problem_answer(error: HearthError, caps_version: int, user_agent: str = "") -> JSONResponse:
-    status = error.http_status
+@dataclass(frozen=True)
+class ProblemForm:
+    """How a dialect tells of an error; `statuses` are its own in place of the error's."""
+
+    body: Callable[[HearthError, int], dict[str, Any]] = problem
+    statuses: Mapping[int, int] = field(default_factory=dict)
+
+
+OPENAI_PROBLEMS = ProblemForm()
+
+
+def tell_problems(request: Request, form: ProblemForm) -> None:
+    """From here on errors of this request are told in that form."""
+    request.state.problem_form = form
+
+
+def problem_form(request: Request) -> ProblemForm:
+    form: ProblemForm = getattr(request.state, "problem_form", OPENAI_PROBLEMS)
+    return form
+
+
+def problem_answer(request: Request, error: HearthError, caps_version: int) -> JSONResponse:
+    form = problem_form(request)
+    status = form.statuses.get(error.http_status, error.http_status)
     # Refact's agent looks for `caps_version` in a 400 and reads no other refusal.
+    user_agent = request.headers.get("user-agent", "")
     if isinstance(error, ModelNotFound | AdapterNotLoaded) and user_agent.startswith(_REFACT_AGENT):
         status = 400
     headers = {"Cache-Control": "no-store"}
@@ -47,4 +73,4 @@ def problem_answer(error: HearthError, caps_version: int, user_agent: str = "") 
         headers["Retry-After"] = str(max(1, math.ceil(seconds)))
     if error.http_status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(problem(error, caps_version), status, headers)
+    return JSONResponse(form.body(error, caps_version), status, headers)

@@ -130,6 +130,22 @@ async def test_a_wrong_token_is_refused_and_a_revoked_one_within_a_second(
             await asyncio.sleep(0.05)
 
 
+async def test_a_token_is_taken_in_anthropics_header_as_well(gateway: Gateway) -> None:
+    token = gateway.tokens[Scope.MODELS_READ]
+    async with gateway.client(None) as client:
+        for headers, status in (
+            ({"x-api-key": token}, 200),
+            ({"x-api-key": f"{token}x"}, 401),
+            ({"x-api-key": ""}, 401),
+            ({"x-api-key": token, "Authorization": "Bearer nonsense"}, 401),
+            ({"x-api-key": "nonsense", "Authorization": f"Bearer {token}"}, 200),
+        ):
+            answer = await client.get("/v1/models", headers=headers)
+            assert answer.status_code == status, headers
+        answer = await client.get("/api/v1/cluster", headers={"x-api-key": token})
+        assert answer.status_code == 403
+
+
 async def test_open_completions_let_anybody_complete_and_no_more(
     store: Store, settings: ClusterSettings, replica: EchoReplica
 ) -> None:

@@ -52,10 +52,14 @@ async def test_a_closed_socket_aborts(
     assert engine.stats().num_running == 0
 
 
-async def test_a_closed_chat_aborts(gateway: Gateway, replica: EchoReplica) -> None:
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+async def test_a_closed_chat_aborts(
+    gateway: Gateway, replica: EchoReplica, path: str, stream: bool
+) -> None:
     message = {"role": "user", "content": "hello"}
-    body: dict[str, object] = {"messages": [message], "max_tokens": 3000}
-    writer = await open_request(gateway, "/v1/chat/completions", body)
+    body: dict[str, object] = {"messages": [message], "max_tokens": 3000, "stream": stream}
+    writer = await open_request(gateway, path, body)
     await until(lambda: replica.engine.stats().num_running == 1)
     writer.close()
     await until(lambda: len(replica.engine.aborted) == 1)

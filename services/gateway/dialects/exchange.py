@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.gateway.auth import Caller
 from services.gateway.generation import Generation, Usage, run
+from services.gateway.problems import OPENAI_PROBLEMS, ProblemForm
 from services.gateway.routing import Target, Use
 from services.gateway.state import GatewayState
 
@@ -48,20 +49,27 @@ class Answering:
     async def text_of(self, prompt: pb.Prompt) -> str:
         """The text of a prompt that is text or token ids."""
         if prompt.HasField("tokens"):
-            return await self.state.replicas.text_of(self.target, prompt.tokens.ids)
+            request = pb.TokenizeRequest(tokens=prompt.tokens)
+            return (await self.state.replicas.tokenize(self.target, request)).text
         return prompt.text
+
+    async def num_tokens(self, prompt: pb.Prompt) -> int:
+        """Of a prompt after its template."""
+        request = pb.TokenizeRequest(prompt=prompt)
+        return len((await self.state.replicas.tokenize(self.target, request)).tokens.ids)
 
 
 class Exchange(ABC, Generic[B]):
     """One request and its answer. Methods raise BadRequest for what cannot be asked.
 
-    `request` is the body, null fields taken out. `error_event` names the event that tells of an
-    error after the first byte.
+    `request` is the body, null fields taken out. `problems` is how errors are told, `error_event`
+    names the event that tells of one after the first byte.
     """
 
     request: ClassVar[type[BaseModel]]
     use: ClassVar[Use]
     priority: ClassVar[int]
+    problems: ClassVar[ProblemForm] = OPENAI_PROBLEMS
     error_event: ClassVar[str] = ""
 
     def __init__(self, body: B) -> None:

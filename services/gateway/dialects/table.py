@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from services.gateway.dialects.anthropic_messages import AnthropicMessages, AnthropicTokenCount
 from services.gateway.dialects.exchange import Exchange
 from services.gateway.dialects.mistral_fim import MistralFim
 from services.gateway.dialects.openai_chat import OpenAIChat
@@ -31,4 +32,6 @@ DIALECTS = (
     Dialect("/tabby/v1/completions", TabbyCompletion),
     Dialect("/tabby/v1/chat/completions", OpenAIChat),
     Dialect("/tabby/v1beta/chat/completions", OpenAIChat),
+    Dialect("/v1/messages", AnthropicMessages),
+    Dialect("/v1/messages/count_tokens", AnthropicTokenCount),
 )

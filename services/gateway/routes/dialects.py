@@ -15,6 +15,7 @@ from services.gateway.auth import COMPLETIONS, Caller
 from services.gateway.dialects.exchange import Answering
 from services.gateway.dialects.table import DIALECTS, Dialect
 from services.gateway.live_answer import event_answer, json_answer
+from services.gateway.problems import ProblemForm, tell_problems
 from services.gateway.request_body import decode, parse, read
 from services.gateway.routing import resolve
 from services.gateway.state import state_of
@@ -28,6 +29,7 @@ def _answers(dialects: Sequence[Dialect]) -> Callable[[Request, Caller], Awaitab
     async def answer(request: Request, caller: Annotated[Caller, Depends(COMPLETIONS)]) -> Response:
         values = decode(await read(request))
         kind = next(d.exchange for d in dialects if not d.mark or values.get(d.mark) is not None)
+        tell_problems(request, kind.problems)
         exchange = kind(parse(kind.request, values))
         state = state_of(request)
         target = resolve(state.view, exchange.model, caller.team_id, exchange.use)
@@ -40,12 +42,22 @@ def _answers(dialects: Sequence[Dialect]) -> Callable[[Request, Caller], Awaitab
     return answer
 
 
+def _told_in(form: ProblemForm) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that runs before all others, so that their errors have the form too."""
+
+    async def tell(request: Request) -> None:
+        tell_problems(request, form)
+
+    return tell
+
+
 for _path, _dialects in groupby(DIALECTS, attrgetter("path")):
     _of_path = sorted(_dialects, key=lambda dialect: not dialect.mark)
     router.add_api_route(
         _path,
         _answers(_of_path),
         methods=["POST"],
+        dependencies=[Depends(_told_in(_of_path[-1].exchange.problems))],
         name=_of_path[-1].exchange.__name__,
         description=_of_path[-1].exchange.__doc__,
     )

@@ -113,13 +113,13 @@ class Replicas:
         except grpc.aio.AioRpcError as error:
             raise _explained(error, replica) from None
 
-    async def text_of(self, target: Target, token_ids: Iterable[int]) -> str:
-        """The text that token ids stand for."""
+    async def tokenize(self, target: Target, request: pb.TokenizeRequest) -> pb.TokenizeResponse:
+        """Text to token ids, or back."""
         replica = choose(self._trusted(target.replicas), self._outstanding, b"")
-        request = pb.TokenizeRequest(tokens=pb.TokenIds(ids=token_ids))
         call = self._replica(replica).Tokenize(request, timeout=_SHORT_CALL_SECONDS)
         try:
-            return (await call).text
+            response: pb.TokenizeResponse = await call
+            return response
         except grpc.aio.AioRpcError as error:
             raise _explained(error, replica) from None
 

@@ -106,6 +106,8 @@ def _chat_message(message: pb.ChatMessage) -> dict[str, Any]:
             }
             for call in message.tool_calls
         ]
+    if message.reasoning:  # templates know it by either name
+        found["reasoning"] = found["reasoning_content"] = message.reasoning
     if message.tool_call_id:
         found["tool_call_id"] = message.tool_call_id
     if message.name:

@@ -32,6 +32,12 @@ def test_chat_messages_are_what_templates_expect() -> None:
     assert found[2] == {"role": "tool", "content": "2", "tool_call_id": "c1"}
 
 
+def test_a_message_keeps_what_it_was_reasoned_from() -> None:
+    (found,) = chat_messages([pb.ChatMessage(role="assistant", content="4", reasoning="2 + 2")])
+    assert found["reasoning"] == found["reasoning_content"] == "2 + 2"
+    assert "reasoning" not in chat_messages([pb.ChatMessage(role="assistant")])[0]
+
+
 def test_the_choice_of_a_tool() -> None:
     plain = to_options(chat(), has_tool_parser=False)
     assert (plain.tool_choice, plain.tools, plain.parallel_tool_calls) == (
