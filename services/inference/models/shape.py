@@ -137,7 +137,7 @@ def _num_attention_layers(text: Mapping[str, Any]) -> int:
 
 
 def _width_divisor(text: Mapping[str, Any]) -> int:
-    is_gpt_2 = text.get("model_type") in _GPT_2
+    is_gpt_2 = str(text.get("model_type")) in _GPT_2
     inner = _count(text, *_INNER) or (4 * _count(text, *_HIDDEN) if is_gpt_2 else 0)
     vocabulary = _count(text, "vocab_size")
     experts = [_count(text, name) for name in _EXPERT_INNER]

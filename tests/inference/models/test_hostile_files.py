@@ -50,6 +50,7 @@ def refusal(folder: Path) -> str:
 
 
 @given(config=CONFIG)
+@example(config={"model_type": []})
 @example(config={"rope_scaling": {"rope_type": ["linear"], "factor": 2.0}})
 @example(config={"rope_scaling": {"rope_type": "linear", "factor": float("nan")}})
 @example(config={"rope_scaling": {"rope_type": "linear", "factor": 10**400}})
