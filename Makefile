@@ -20,6 +20,7 @@ WANTED := $(REQ)/slim.txt $(REQ)/torch-$(DEVICE).txt $(REQ)/dev.txt
 PB := services/cluster/pb/v1
 PROTOS := $(wildcard proto/v1/*.proto)
 WEB := services/webui
+CLIENTS := tests/e2e/clients
 NPM := $(WITH_TOOLS) npm --prefix $(WEB)
 GATEWAY_SOURCES := $(shell find services/gateway -name '*.py' 2>/dev/null)
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist -o -name __pycache__ \) -prune \
@@ -36,7 +37,7 @@ step = echo "- $(1)" >&2; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN
 	$$EPOCHREALTIME - $$begun}" >&2' EXIT
 
 .PHONY: help setup proto run test lint types faults faults-clusters bench bench-jobs bench-devices bench-score \
-	bench-inference docker-test admin-link token clean requirements models-doc
+	bench-inference clients docker-test admin-link token clean requirements models-doc
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
@@ -50,7 +51,7 @@ run: setup  ## start Hearth; Ctrl-C stops it
 
 test: setup lint types  ## lint, type check, and run the unit and end-to-end tests
 	@$(if $(GUI),$(NPM) run --silent --if-present test)
-	$(BIN)/python -m pytest -m 'not faults and not docker and not gpu and not bench' --durations=20 --durations-min=2
+	$(BIN)/python -m pytest -m 'not faults and not docker and not gpu and not bench and not clients' --durations=20 --durations-min=2
 
 lint: $(ENVIRONMENT) $(GUI_PACKAGES)  ## style of the code
 	@$(BIN)/ruff check .
@@ -81,6 +82,9 @@ bench-score: setup  ## measure losses of 200 files through a replica, beside vLL
 bench-inference: setup  ## measure our RPCs beside the same vLLM without them, and transformers (slow; a quiet machine)
 	@$(BIN)/python -m tests.bench.inference
 
+clients: setup $(CLIENTS)/node_modules/.installed  ## run real plugins' agents and SDKs against a whole cluster
+	@$(BIN)/python -m pytest $(CLIENTS) tests/e2e/test_clients.py tests/e2e/test_openai_sdk.py
+
 # Images may take longer to build than a test may hang.
 docker-test: setup  ## build the images and test them as containers; needs Docker and docker-compose (slow)
 	@$(BIN)/python -m pytest -m docker -o faulthandler_timeout=3600
@@ -97,7 +101,7 @@ models-doc: $(ENVIRONMENT) .venv/.proto  ## write docs/models.md from the catalo
 
 clean:  ## remove what was installed and generated; data and settings stay
 	@rm -rf .venv .boot .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	rm -rf $(PB)/*_pb2* $(WEB)/node_modules $(WEB)/dist $(WEB)/openapi.json $(WEB)/src/api/schema.d.ts
+	rm -rf $(PB)/*_pb2* $(CLIENTS)/node_modules $(WEB)/node_modules $(WEB)/dist $(WEB)/openapi.json $(WEB)/src/api/schema.d.ts
 
 $(UV): $(REQ)/uv.txt
 	@$(call step,uv $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' $(REQ)/uv.txt))
@@ -139,6 +143,12 @@ $(WEB)/node_modules/.installed: $(WEB)/package-lock.json | $(ENVIRONMENT)
 	@$(call step,npm packages of the web interface)
 	$(NPM) ci --no-fund --no-audit --loglevel error >/dev/null
 	mkdir -p $(@D)
+	touch $@
+
+# Without their scripts: one of them prepares certificates of Windows.
+$(CLIENTS)/node_modules/.installed: $(CLIENTS)/package-lock.json | $(ENVIRONMENT)
+	@$(call step,real clients)
+	$(WITH_TOOLS) npm --prefix $(CLIENTS) ci --ignore-scripts --no-fund --no-audit --loglevel error >/dev/null
 	touch $@
 
 $(WEB)/dist/index.html: $(WEB)/node_modules/.installed $(WEB_SOURCES) $(DOCUMENT)
