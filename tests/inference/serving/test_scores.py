@@ -91,10 +91,10 @@ async def test_a_stream_reads_no_more_than_it_can_hold(slow_replica: ReplicaUnde
     pending = asyncio.ensure_future(call.read())
     await until(lambda: slow_replica.engine.stats().num_running == 4)  # half of the batch
     before = -1
-    while before != num_sent:  # flow control lets it send a little more
+    while before != num_sent:  # gRPC holds some more on both sides, by windows that grow
         before = num_sent
         await asyncio.sleep(0.2)
-    assert num_sent < 20
+    assert num_sent < 64
     call.cancel()
     await asyncio.gather(pending, return_exceptions=True)
     await until(lambda: slow_replica.engine.stats().num_running == 0)
