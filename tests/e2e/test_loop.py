@@ -65,7 +65,9 @@ def whole(cluster: Cluster, admin: httpx.Client) -> Iterator[Loop]:
     before = running(admin)
     with ClosedLoop(cluster, MODEL) as typing:
         first = fine_tuned(admin, "scrapy", {"train_steps": 120})
-        second = fine_tuned(admin, "luigi", {"train_steps": 60}, publish_policy="always")
+        second = fine_tuned(
+            admin, "luigi", {"train_steps": 60}, num_cases=20, publish_policy="always"
+        )
     yield Loop(first, second, typing, before, running(admin))
     loop.withdraw_all(admin)
 
@@ -79,7 +81,12 @@ def running(admin: httpx.Client) -> loop.Record:
 
 
 def fine_tuned(
-    admin: httpx.Client, package: str, parameters: loop.Record, **spec: object
+    admin: httpx.Client,
+    package: str,
+    parameters: loop.Record,
+    *,
+    num_cases: int = 100,
+    **spec: object,
 ) -> FineTuned:
     train, held_out = zips(package)
     project_id = loop.create_project(admin, package, MODEL)
@@ -87,7 +94,7 @@ def fine_tuned(
     loop.upload(admin, project_id, "held-out.zip", held_out, split="test")
     scan, dataset = loop.scanned(admin, project_id, num_sources=2)
     run_id = loop.start_run(
-        admin, project_id, package, parameters, max_evaluation_cases=100, **spec
+        admin, project_id, package, parameters, max_evaluation_cases=num_cases, **spec
     )
     run = loop.trained(admin, run_id)
     assert run["status"] == "succeeded", run
