@@ -34,10 +34,6 @@ class AnthropicMessages(Exchange[MessagesRequest]):
     error_event = "error"
 
     @property
-    def model(self) -> str:
-        return self.body.model or ""
-
-    @property
     def streams(self) -> bool:
         return self.body.stream
 
@@ -79,10 +75,6 @@ class AnthropicTokenCount(Exchange[ChatFields]):
     priority = CHAT_PRIORITY
     problems = ANTHROPIC_PROBLEMS
     error_event = "error"
-
-    @property
-    def model(self) -> str:
-        return self.body.model or ""
 
     @property
     def streams(self) -> bool:

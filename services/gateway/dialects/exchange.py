@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -17,7 +17,14 @@ from services.gateway.problems import OPENAI_PROBLEMS, ProblemForm
 from services.gateway.routing import Target, Use
 from services.gateway.state import GatewayState
 
-B = TypeVar("B", bound=BaseModel)
+
+class Asked(Protocol):
+    """What every body has."""
+
+    model: str | None
+
+
+B = TypeVar("B", bound=Asked)
 
 
 @dataclass
@@ -76,9 +83,9 @@ class Exchange(ABC, Generic[B]):
         self.body = body
 
     @property
-    @abstractmethod
     def model(self) -> str:
         """As the client named it, "" for none."""
+        return self.body.model or ""
 
     @property
     @abstractmethod

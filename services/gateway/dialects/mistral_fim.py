@@ -30,10 +30,6 @@ class MistralFim(Exchange[FimRequest]):
     priority = COMPLETION_PRIORITY
 
     @property
-    def model(self) -> str:
-        return self.body.model or ""
-
-    @property
     def streams(self) -> bool:
         return self.body.stream
 

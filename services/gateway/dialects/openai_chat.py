@@ -66,10 +66,6 @@ class OpenAIChat(Exchange[ChatRequest]):
     priority = CHAT_PRIORITY
 
     @property
-    def model(self) -> str:
-        return self.body.model or ""
-
-    @property
     def streams(self) -> bool:
         return self.body.stream
 

@@ -46,10 +46,6 @@ class OpenAICompletion(Exchange[CompletionRequest]):
     priority = COMPLETION_PRIORITY
 
     @property
-    def model(self) -> str:
-        return self.body.model or ""
-
-    @property
     def streams(self) -> bool:
         return self.body.stream
 

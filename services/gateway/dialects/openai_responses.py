@@ -29,10 +29,6 @@ class OpenAIResponses(Exchange[ResponsesRequest]):
     error_event = "error"
 
     @property
-    def model(self) -> str:
-        return self.body.model or ""
-
-    @property
     def streams(self) -> bool:
         return self.body.stream
 

@@ -29,10 +29,6 @@ class TabbyCompletion(Exchange[TabbyCompletionRequest]):
     priority = COMPLETION_PRIORITY
 
     @property
-    def model(self) -> str:
-        return self.body.model or ""
-
-    @property
     def streams(self) -> bool:
         return False
 
