@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,19 @@ def write(place: Path, text: str, mode: int = 0o644) -> None:
     sync(temporary)
     temporary.rename(place)
     sync(place.parent)
+
+
+def write_first(place: Path, text: str, mode: int = 0o644) -> bool:
+    """False, and nothing is written, where there is a file; several processes may try at once."""
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as folder:
+        temporary = Path(folder, place.name)
+        write(temporary, text, mode)
+        try:
+            os.link(temporary, place)
+        except FileExistsError:
+            return False
+    sync(place.parent)
+    return True
 
 
 def sha256_of(place: Path) -> str:

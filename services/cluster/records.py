@@ -170,6 +170,10 @@ class ReplicaRecord(Record):
         return self.replica_id
 
     @property
+    def fills_in_the_middle(self) -> bool:
+        return self.fim is not None
+
+    @property
     def caps_digest(self) -> str:
         if self.phase is not ReplicaPhase.READY:
             return ""

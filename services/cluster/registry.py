@@ -19,6 +19,7 @@ from services.cluster.errors import LeaseLost, NotFound, StoreUnavailable
 from services.cluster.jobs.records import JobRecord
 from services.cluster.metrics import FENCED_WRITES
 from services.cluster.outage import Contact, Outage
+from services.cluster.provider_records import ProviderRecord
 from services.cluster.records import (
     AdapterRecord,
     DeploymentRecord,
@@ -98,7 +99,7 @@ if job[1] ~= 'running' or job[2] ~= ARGV[7] then return {-1} end
 
 _GET = "return redis.call('HGET', KEYS[1], ARGV[1])"
 
-# One consistent reading. KEYS: the eight places in the order of `_VIEW_KEYS`. ARGV: for how many
+# One consistent reading. KEYS: the places in the order of `_VIEW_KEYS`. ARGV: for how many
 # seconds nobody could renew a record.
 _VIEW = """
 local since = tonumber(redis.call('TIME')[1]) - tonumber(ARGV[1])
@@ -112,7 +113,8 @@ local function seen(records, beats)
 end
 return {
   redis.call('HVALS', KEYS[1]), redis.call('HVALS', KEYS[2]), redis.call('HVALS', KEYS[3]),
-  seen(KEYS[4], KEYS[5]), seen(KEYS[6], KEYS[7]), redis.call('GET', KEYS[8]) or '0'}
+  seen(KEYS[4], KEYS[5]), seen(KEYS[6], KEYS[7]), redis.call('GET', KEYS[8]) or '0',
+  redis.call('HVALS', KEYS[9])}
 """
 
 _VIEW_KEYS = [
@@ -124,6 +126,7 @@ _VIEW_KEYS = [
     Keys.PROCESSES,
     Keys.PROCESS_BEATS,
     Keys.CAPS_VERSION,
+    Keys.PROVIDERS,
 ]
 
 # KEYS: records, beats. The ids that were not seen for `ARGV[1]` seconds beyond their time.
@@ -147,6 +150,7 @@ class ClusterView:
     models: Mapping[str, ModelRecord] = field(default_factory=dict)
     replicas: Mapping[str, ReplicaRecord] = field(default_factory=dict)
     processes: Mapping[str, ProcessRecord] = field(default_factory=dict)
+    providers: Mapping[str, ProviderRecord] = field(default_factory=dict)
     caps_version: int = 0
 
 
@@ -173,17 +177,9 @@ class Registry:
 
         Whoever wants something and the agent that answers write the same record. Raises NotFound.
         """
-        while True:
-            old: str | None = await self._run(_GET, [Keys.DEPLOYMENTS], [deployment_id])
-            if old is None:
-                raise NotFound(f"There is no deployment {deployment_id}.")
-            current = DeploymentRecord.model_validate_json(old)
-            changed = change(current)
-            if changed == current:
-                return current
-            written, _ = await self._put(Keys.DEPLOYMENTS, "deployment", changed, old)
-            if written:
-                return changed
+        return await self._change(
+            Keys.DEPLOYMENTS, "deployment", DeploymentRecord, deployment_id, change
+        )
 
     async def delete_deployment(self, deployment_id: str) -> bool:
         return await self._delete(Keys.DEPLOYMENTS, "deployment", deployment_id)
@@ -206,6 +202,19 @@ class Registry:
     async def delete_model(self, name: str) -> bool:
         return await self._delete(Keys.MODELS, "model", name)
 
+    async def add_provider(self, record: ProviderRecord) -> bool:
+        """False, and nothing is written, where there is one of its id."""
+        return (await self._put(Keys.PROVIDERS, "provider", record, "new"))[0]
+
+    async def change_provider(
+        self, provider_id: str, change: Callable[[ProviderRecord], ProviderRecord]
+    ) -> ProviderRecord:
+        """As `change_deployment`. Raises NotFound."""
+        return await self._change(Keys.PROVIDERS, "provider", ProviderRecord, provider_id, change)
+
+    async def delete_provider(self, provider_id: str) -> bool:
+        return await self._delete(Keys.PROVIDERS, "provider", provider_id)
+
     async def put_replica(self, record: ReplicaRecord) -> None:
         await self._put(Keys.REPLICAS, "replica", record)
 
@@ -219,15 +228,15 @@ class Registry:
         return await self._delete(Keys.PROCESSES, "process", process_id)
 
     async def view(self) -> ClusterView:
-        deployments, adapters, models, replicas, processes, caps_version = await self._run(
-            _VIEW, _VIEW_KEYS, [self._outage.lenience_seconds(self._clock())]
-        )
+        answer = await self._run(_VIEW, _VIEW_KEYS, [self._outage.lenience_seconds(self._clock())])
+        deployments, adapters, models, replicas, processes, caps_version, providers = answer
         return ClusterView(
             deployments=_parse(DeploymentRecord, deployments),
             adapters=_parse(AdapterRecord, adapters),
             models=_parse(ModelRecord, models),
             replicas=_parse(ReplicaRecord, replicas),
             processes=_parse(ProcessRecord, processes),
+            providers=_parse(ProviderRecord, providers),
             caps_version=int(caps_version),
         )
 
@@ -292,6 +301,21 @@ class Registry:
             raise
         self._outage.answered(self._clock())
         return answer
+
+    async def _change(
+        self, key: str, name: str, kind: type[R], record_id: str, change: Callable[[R], R]
+    ) -> R:
+        while True:
+            old: str | None = await self._run(_GET, [key], [record_id])
+            if old is None:
+                raise NotFound(f"There is no {name} {record_id}.")
+            current = kind.model_validate_json(old)
+            changed = change(current)
+            if changed == current:
+                return current
+            written, _ = await self._put(key, name, changed, old)
+            if written:
+                return changed
 
     async def _put(
         self, key: str, kind: str, record: Record, condition: str = ""

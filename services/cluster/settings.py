@@ -73,6 +73,11 @@ class ClusterSettings(LocationSettings):
         SecretStr(""),
         description="Secret that processes show each other; empty: the file cluster.key.",
     )
+    ca_bundle: Path | None = Field(
+        None,
+        description="File of certificates (PEM) that TLS connections to the hub and to providers"
+        " are held to.",
+    )
     allow_echo: bool = Field(False, description="Permits the echo engine, a test double.")
     nvml_double: bool = Field(False, description="Takes a test double for NVML.")
     nvml_double_gpus: str = Field(
@@ -93,6 +98,15 @@ class ClusterSettings(LocationSettings):
             raise ValueError(
                 f"must be sizes in GiB with commas between them, such as 24,24, not {value!r}"
             )
+        return value
+
+    @field_validator("ca_bundle", mode="before")
+    @classmethod
+    def _certificates(cls, value: object) -> object:
+        if not value:
+            return None
+        if not Path(str(value)).is_file():
+            raise ValueError(f"there is no file {value}")
         return value
 
     @property

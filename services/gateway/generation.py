@@ -14,7 +14,7 @@ from services.cluster.tasks import end
 from services.gateway.auth import Caller
 from services.gateway.metrics import FIRST_TOKEN_SECONDS, TOKENS
 from services.gateway.routing import Target
-from services.gateway.upstream.replicas import Replicas
+from services.gateway.upstream.speakers import Speakers
 
 COMPLETION_PRIORITY = 0
 CHAT_PRIORITY = 10
@@ -75,7 +75,7 @@ def _wrapped(seed: int) -> int:
 
 
 async def run(
-    replicas: Replicas,
+    speakers: Speakers,
     target: Target,
     caller: Caller,
     generations: Sequence[Generation],
@@ -84,7 +84,7 @@ async def run(
     """Every message of every generation. Closing it cancels all of them; one failing fails all."""
     started = time.monotonic()
     first = True
-    async with aclosing(_merge(replicas, target, caller, generations, priority)) as messages:
+    async with aclosing(_merge(speakers, target, caller, generations, priority)) as messages:
         async for generation, message in messages:
             if first:
                 FIRST_TOKEN_SECONDS.labels(target.model).observe(time.monotonic() - started)
@@ -96,7 +96,7 @@ async def run(
 
 
 async def _merge(
-    replicas: Replicas,
+    speakers: Speakers,
     target: Target,
     caller: Caller,
     generations: Sequence[Generation],
@@ -105,7 +105,7 @@ async def _merge(
     if len(generations) == 1:
         (only,) = generations
         request = _request(only, target, caller, priority)
-        async with aclosing(replicas.generate(target, request, prefix_of(only.prompt))) as messages:
+        async with aclosing(speakers.generate(target, request, prefix_of(only.prompt))) as messages:
             async for message in messages:
                 yield only, message
         return
@@ -116,7 +116,7 @@ async def _merge(
         request = _request(generation, target, caller, priority)
         prefix = prefix_of(generation.prompt)
         try:
-            async with aclosing(replicas.generate(target, request, prefix)) as messages:
+            async with aclosing(speakers.generate(target, request, prefix)) as messages:
                 async for message in messages:
                     await queue.put((generation, message))
             await queue.put((generation, None))
@@ -142,11 +142,17 @@ def _request(
     generation: Generation, target: Target, caller: Caller, priority: int
 ) -> pb.GenerateRequest:
     return pb.GenerateRequest(
-        context=pb.RequestContext(request_id=request_id_var.get(), team_id=caller.team_id),
+        context=context_of(caller),
         prompt=generation.prompt,
         sampling=generation.sampling,
         adapter_id=target.adapter_id,
         priority=priority,
+    )
+
+
+def context_of(caller: Caller) -> pb.RequestContext:
+    return pb.RequestContext(
+        request_id=request_id_var.get(), team_id=caller.team_id, user_id=caller.user_id
     )
 
 

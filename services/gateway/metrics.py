@@ -26,3 +26,11 @@ COMPLETION_EVENTS = Counter(
 )
 OPEN_GENERATIONS = Gauge("hearth_open_generations", "Generations that run now.")
 DISCONNECTS = Counter("hearth_disconnects", "Clients that went away before their answer was whole.")
+PROVIDER_REQUESTS = Counter(
+    "hearth_provider_requests",
+    "Requests to servers elsewhere, by how they ended: answered, failed, cancelled.",
+    ["provider", "outcome"],
+)
+MASKED_SECRETS = Counter(
+    "hearth_masked_secrets", "Secrets that were masked in what left the site.", ["kind"]
+)

@@ -12,8 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from services.cluster.records import ReplicaRecord
 from services.gateway.routing import Offer
+from services.gateway.speakers import Speaker
 
 _CLOUD_NAME = "Hearth"
 _AGENT_VERSION = re.compile(r"refact-lsp[ /](\d+)\.(\d+)\.(\d+)")
@@ -46,15 +46,15 @@ def tokenizer_name(model: str) -> str:
 
 def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
     completing, chatting, embedding = _completing(offers), _chatting(offers), _embedding(offers)
-    default = completing[0].auto.name if completing else ""
+    default = _default(completing)
     return {
         "cloud_name": _CLOUD_NAME,
         "completion": {
             "endpoint": "/v1/completions",
             "models": {
                 name: {
-                    "n_ctx": offer.replica.context_tokens,
-                    "supports_scratchpads": _scratchpads(offer.replica),
+                    "n_ctx": offer.speaker.context_tokens,
+                    "supports_scratchpads": _scratchpads(offer.speaker),
                 }
                 for offer in completing
                 for name in _names(offer)
@@ -66,24 +66,24 @@ def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
             "endpoint": "/v1/chat/completions",
             "models": {
                 name: {
-                    "n_ctx": offer.replica.context_tokens,
+                    "n_ctx": offer.speaker.context_tokens,
                     "supports_scratchpads": {"PASSTHROUGH": {}},
                 }
                 for offer in chatting
                 for name in _names(offer)
             },
-            "default_model": chatting[0].auto.name if chatting else "",
+            "default_model": _default(chatting),
         },
         "embedding": {
             "endpoint": "/v1/embeddings",
             "models": {
                 offer.base.name: {
-                    "n_ctx": offer.replica.context_tokens,
-                    "size": offer.replica.embedding_size,
+                    "n_ctx": offer.speaker.context_tokens,
+                    "size": offer.speaker.embedding_size,
                 }
                 for offer in embedding
             },
-            "default_model": embedding[0].base.name if embedding else "",
+            "default_model": _default(embedding),
         },
         "telemetry_endpoints": {
             "telemetry_basic_endpoint": "",
@@ -105,7 +105,7 @@ def old_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
     looks there for the whole name, completion and tokenizers for what stands before the ":".
     """
     completing, chatting = _completing(offers), _chatting(offers)
-    default = completing[0].auto.name if completing else ""
+    default = _default(completing)
     return {
         "cloud_name": _CLOUD_NAME,
         "endpoint_style": "openai",
@@ -117,15 +117,15 @@ def old_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
         "running_models": [name for offer in offers for name in _names(offer)],
         "code_completion_default_model": default,
         "multiline_code_completion_default_model": default,
-        "code_chat_default_model": chatting[0].auto.name if chatting else "",
+        "code_chat_default_model": _default(chatting),
         "code_completion_n_ctx": 0,  # no limit beside that of the model; left out, it is 2048
         "code_completion_models": {
-            name: _old_record(offer.replica, _scratchpads(offer.replica))
+            name: _old_record(offer.speaker, _scratchpads(offer.speaker))
             for offer in completing
             for name in _names(offer)
         },
         "code_chat_models": {
-            name: _old_record(offer.replica, {"PASSTHROUGH": {}})
+            name: _old_record(offer.speaker, {"PASSTHROUGH": {}})
             for offer in chatting
             for name in _names(offer)
         },
@@ -140,48 +140,53 @@ def old_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
 
 
 def _old_embedding(offers: Sequence[Offer]) -> dict[str, Any]:
-    embedding = _embedding(offers)
+    embedding = [offer for offer in _embedding(offers) if not offer.leaves_site]
     if not embedding:
         return {}
-    replica = embedding[0].replica
+    speaker = embedding[0].speaker
     return {
-        "default_embeddings_model": replica.model,
+        "default_embeddings_model": speaker.model,
         "endpoint_embeddings_template": "/v1/embeddings",
         "endpoint_embeddings_style": "openai",
-        "size_embeddings": replica.embedding_size,
-        "embedding_n_ctx": replica.context_tokens,
+        "size_embeddings": speaker.embedding_size,
+        "embedding_n_ctx": speaker.context_tokens,
     }
 
 
 def _completing(offers: Sequence[Offer]) -> list[Offer]:
     """The agent writes the fill-in-the-middle prompt: without the tokens for it nothing comes."""
-    return [offer for offer in offers if _scratchpads(offer.replica)]
+    return [offer for offer in offers if _scratchpads(offer.speaker)]
 
 
 def _chatting(offers: Sequence[Offer]) -> list[Offer]:
-    return [offer for offer in offers if offer.replica.supports_chat]
+    return [offer for offer in offers if offer.speaker.supports_chat]
 
 
 def _embedding(offers: Sequence[Offer]) -> list[Offer]:
-    return [offer for offer in offers if offer.replica.embedding_size > 0]
+    return [offer for offer in offers if offer.speaker.embedding_size > 0]
+
+
+def _default(offers: Sequence[Offer]) -> str:
+    """What leaves the site is never taken by itself."""
+    return next((offer.auto.name for offer in offers if not offer.leaves_site), "")
 
 
 def _names(offer: Offer) -> list[str]:
     return [offer.base.name, *(target.name for _, target in offer.adapters)]
 
 
-def _old_record(replica: ReplicaRecord, scratchpads: dict[str, Any]) -> dict[str, Any]:
+def _old_record(speaker: Speaker, scratchpads: dict[str, Any]) -> dict[str, Any]:
     return {
-        "n_ctx": replica.context_tokens,
+        "n_ctx": speaker.context_tokens,
         "supports_scratchpads": scratchpads,
         "default_scratchpad": next(iter(scratchpads), ""),
         "similar_models": [],
     }
 
 
-def _scratchpads(replica: ReplicaRecord) -> dict[str, Any]:
+def _scratchpads(speaker: Speaker) -> dict[str, Any]:
     """How the agent builds a fill-in-the-middle prompt; {} where it can not."""
-    fim = replica.fim
+    fim = speaker.fim
     if fim is None or not fim.middle or not fim.end:
         return {}
     tokens: dict[str, Any] = {
@@ -192,6 +197,6 @@ def _scratchpads(replica: ReplicaRecord) -> dict[str, Any]:
         "extra_stop_tokens": list(fim.extra_stop),
     }
     context_format = _CONTEXT_FORMATS.get(fim.family)
-    if context_format and replica.context_tokens >= _MIN_CONTEXT_TOKENS_FOR_RAG:
+    if context_format and speaker.context_tokens >= _MIN_CONTEXT_TOKENS_FOR_RAG:
         tokens |= {"context_format": context_format, "rag_ratio": _RAG_SHARE}
     return {"FIM-SPM" if fim.family in _SUFFIX_FIRST else "FIM-PSM": tokens}

@@ -2,13 +2,14 @@
 
 `MODEL` is the base, `MODEL:ADAPTER` that adapter, and `MODEL:auto` or no model at all is what the
 deployment chose: off, its latest adapter that is better than the base, or a named one. An adapter
-that no replica has loaded is passed over, down to the base.
+that no replica has loaded is passed over, down to the base. Models of servers elsewhere have no
+adapters; one that leaves the site answers only whoever names it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,6 +28,7 @@ from services.cluster.records import (
     ReplicaRecord,
 )
 from services.cluster.registry import ClusterView
+from services.gateway.speakers import RemoteModel, Speaker
 
 AUTO = "auto"
 # What plugins of 2023 send for "whatever there is".
@@ -44,8 +46,8 @@ class Use(StrEnum):
     CHAT = "chat"
     EMBEDDING = "embedding"
 
-    def is_served_by(self, replica: ReplicaRecord) -> bool:
-        return (self is Use.EMBEDDING) == (replica.embedding_size > 0)
+    def is_served_by(self, speaker: Speaker) -> bool:
+        return (self is Use.EMBEDDING) == (speaker.embedding_size > 0)
 
     def may_be_served_by(self, model: ModelRecord) -> bool:
         return model.supports_embeddings if self is Use.EMBEDDING else model.supports_completion
@@ -57,11 +59,20 @@ class Use(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """What speaks. `adapter_id` "" is the base."""
+    """What speaks: replicas, with an adapter or ("") the base, or a server elsewhere."""
 
     model: str
     adapter_id: str
     replicas: tuple[ReplicaRecord, ...]
+    remote: RemoteModel | None = None
+
+    @property
+    def speaker(self) -> Speaker:
+        return self.remote or self.replicas[0]
+
+    @property
+    def leaves_site(self) -> bool:
+        return self.remote is not None and self.remote.provider.kind.leaves_site
 
     @property
     def name(self) -> str:
@@ -77,8 +88,12 @@ class Offer:
     adapters: tuple[tuple[AdapterRecord, Target], ...]
 
     @property
-    def replica(self) -> ReplicaRecord:
-        return self.base.replicas[0]
+    def speaker(self) -> Speaker:
+        return self.base.speaker
+
+    @property
+    def leaves_site(self) -> bool:
+        return self.base.leaves_site
 
 
 def resolve(
@@ -90,17 +105,22 @@ def resolve(
     EngineUnavailable while no replica is ready.
     """
     target = _named(view, requested, team_id, use)
-    if not use.is_served_by(target.replicas[0]):
+    if not use.is_served_by(target.speaker):
         raise BadRequest(_of_another_use(view, target.model, team_id, use), param="model")
     return target
 
 
 def _named(view: ClusterView, requested: str, team_id: str, use: Use) -> Target:
-    model, _, adapter = requested.strip().partition(":")
+    name = requested.strip()
+    model, _, adapter = name.partition(":")
     if model in _NO_MODEL:
-        return _auto(view, _default_model(view, team_id, use), team_id)
+        return _default(view, team_id, use)
     if not any(deployment.model == model for deployment in _deployments(view, team_id)):
-        raise ModelNotFound(_unknown(view, requested, team_id), param="model")
+        elsewhere = {target.name: target for target in _elsewhere(view, team_id)}
+        found = elsewhere.get(name) or elsewhere.get(name.removesuffix(f":{AUTO}"))
+        if found is None:
+            raise ModelNotFound(_unknown(view, requested, team_id), param="model")
+        return found
     base = Target(model, "", _ready(view, model, team_id))
     if not base.replicas:
         raise _not_ready(view, model, team_id)
@@ -112,7 +132,7 @@ def _named(view: ClusterView, requested: str, team_id: str, use: Use) -> Target:
 
 
 def offers(view: ClusterView, team_id: str = "") -> list[Offer]:
-    """Every model that a ready replica answers for, the default one first."""
+    """Every model that answers, the default one first; those that leave the site come last."""
     models = dict.fromkeys(deployment.model for deployment in _deployments(view, team_id))
     found = []
     for model in models:
@@ -126,7 +146,7 @@ def offers(view: ClusterView, team_id: str = "") -> list[Offer]:
             if (target := _loaded(base, record)).replicas
         )
         found.append(Offer(base, _auto(view, model, team_id), adapters))
-    return found
+    return [*found, *(Offer(t, t, ()) for t in _elsewhere(view, team_id) if t.model not in models)]
 
 
 def choose(
@@ -173,22 +193,32 @@ def _ready(view: ClusterView, model: str, team_id: str) -> tuple[ReplicaRecord, 
     )
 
 
-def _default_model(view: ClusterView, team_id: str, use: Use) -> str:
-    deployments = _deployments(view, team_id)
-    wants: list[Callable[[ReplicaRecord], bool]] = [use.is_served_by]
+def _elsewhere(view: ClusterView, team_id: str) -> list[Target]:
+    """Models of other servers, the site's own first, then by age."""
+    providers = sorted(
+        (provider for provider in view.providers.values() if provider.is_for(team_id)),
+        key=lambda p: (p.kind.leaves_site, p.created_at, p.provider_id),
+    )
+    remotes = [RemoteModel(provider, model) for provider in providers for model in provider.models]
+    return [Target(remote.model, "", (), remote) for remote in remotes]
+
+
+def _default(view: ClusterView, team_id: str, use: Use) -> Target:
+    """Of a request without a model. For a chat: one that has a chat template, if there is any."""
+    found = [offer.auto for offer in offers(view, team_id) if not offer.leaves_site]
+    served = [target for target in found if use.is_served_by(target.speaker)]
     if use is Use.CHAT:
-        wants.insert(0, lambda replica: replica.supports_chat)
-    for wanted in wants:
-        for deployment in deployments:
-            if any(wanted(replica) for replica in _ready(view, deployment.model, team_id)):
-                return deployment.model
-    if not deployments:
-        raise EngineUnavailable("No model is deployed yet.", retry_after_seconds=_START_SECONDS)
+        served.sort(key=lambda target: not target.speaker.supports_chat)
+    if served:
+        return served[0]
+    deployments = _deployments(view, team_id)
     for deployment in deployments:
         record = view.models.get(deployment.model)
         if record is None or use.may_be_served_by(record):
             raise _not_ready(view, deployment.model, team_id)
-    raise ModelNotFound(f"No model that {use.deed} is deployed.", param="model")
+    if deployments or found:
+        raise ModelNotFound(f"No model that {use.deed} is deployed.", param="model")
+    raise EngineUnavailable("No model is deployed yet.", retry_after_seconds=_START_SECONDS)
 
 
 def _auto(view: ClusterView, model: str, team_id: str) -> Target:
@@ -259,7 +289,7 @@ def _unknown(view: ClusterView, requested: str, team_id: str) -> str:
 
 
 def _of_another_use(view: ClusterView, model: str, team_id: str, use: Use) -> str:
-    others = [offer.base.name for offer in offers(view, team_id) if use.is_served_by(offer.replica)]
+    others = [offer.base.name for offer in offers(view, team_id) if use.is_served_by(offer.speaker)]
     known = f"these are: {', '.join(others)}" if others else "none is deployed"
     return f"{model} is no model that {use.deed}; {known}."
 

@@ -15,14 +15,18 @@ from services.cluster.devices.assignments import Devices
 from services.cluster.identity import Identity
 from services.cluster.registry import ClusterView, Registry
 from services.cluster.registry_cache import RegistryCache
+from services.cluster.sealing import Sealer
 from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 from services.cluster.token_table import TokenTable
+from services.gateway.audit import Audit
 from services.gateway.sessions import Sessions
 from services.gateway.settings import GatewaySettings
 from services.gateway.upstream.channels import Channels
+from services.gateway.upstream.providers import Providers
 from services.gateway.upstream.replicas import Replicas
 from services.gateway.upstream.services import Services
+from services.gateway.upstream.speakers import Speakers
 
 _PAGE_SECONDS = 10.0
 
@@ -39,13 +43,18 @@ class GatewayState:
     sessions: Sessions
     devices: Devices
     channels: Channels
-    replicas: Replicas
+    speakers: Speakers
     services: Services
+    sealer: Sealer
     pages: httpx.AsyncClient
     tokenizers: dict[str, bytes] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     started_at: float = field(default_factory=time.time)
+
+    @property
+    def replicas(self) -> Replicas:
+        return self.speakers.replicas
 
     @property
     def view(self) -> ClusterView:
@@ -65,6 +74,7 @@ async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState
     identity = Identity(store)
     await identity.ensure_admin()
     cache, channels = RegistryCache(registry), Channels(settings)
+    sealer = Sealer(settings.data_dir)
     state = GatewayState(
         settings=settings,
         registry=registry,
@@ -74,8 +84,11 @@ async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState
         sessions=Sessions(identity),
         devices=Devices(store),
         channels=channels,
-        replicas=Replicas(settings, channels),
+        speakers=Speakers(
+            Replicas(settings, channels), Providers(settings, sealer, Audit(settings.data_dir))
+        ),
         services=Services(channels, lambda: cache.view),
+        sealer=sealer,
         # Inside the cluster: no proxy of the environment stands between.
         pages=httpx.AsyncClient(trust_env=False, timeout=_PAGE_SECONDS),
     )
@@ -89,6 +102,7 @@ async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState
         await end(following)
         await state.cache.close()
         await state.tokens.close()
+        await state.speakers.providers.close()
         await state.channels.close()
         await state.pages.aclose()
         await store.close()

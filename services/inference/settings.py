@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field, SecretStr, field_validator
 
 from services.cluster.devices.records import GIB
@@ -47,9 +45,6 @@ class InferenceSettings(ClusterSettings):
     hub_token: SecretStr = Field(
         SecretStr(""), description="Token that is shown to the hub, for gated and private models."
     )
-    ca_bundle: Path | None = Field(
-        None, description="File of certificates (PEM) that TLS connections to the hub are held to."
-    )
     download_lease_seconds: float = Field(
         30, gt=0, description="After so long without a word of its agent, a download begins again."
     )
@@ -73,12 +68,3 @@ class InferenceSettings(ClusterSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("must begin with https:// or http://, or be empty")
         return value.rstrip("/")
-
-    @field_validator("ca_bundle", mode="before")
-    @classmethod
-    def _certificates(cls, value: object) -> object:
-        if not value:
-            return None
-        if not Path(str(value)).is_file():
-            raise ValueError(f"there is no file {value}")
-        return value

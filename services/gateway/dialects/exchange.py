@@ -29,7 +29,7 @@ B = TypeVar("B", bound=Asked)
 
 @dataclass
 class Answering:
-    """The replicas' side of one request. `usage` is whole when `messages` has ended."""
+    """The speakers' side of one request. `usage` is whole when `messages` has ended."""
 
     state: GatewayState
     caller: Caller
@@ -45,7 +45,7 @@ class Answering:
     async def messages(self) -> AsyncGenerator[tuple[Generation, pb.GenerateResponse]]:
         """Every message of every generation, as they come. Closing it cancels all of them."""
         messages = run(
-            self.state.replicas, self.target, self.caller, self.generations, self.priority
+            self.state.speakers, self.target, self.caller, self.generations, self.priority
         )
         async with aclosing(messages):
             async for generation, message in messages:
@@ -57,13 +57,13 @@ class Answering:
         """The text of a prompt that is text or token ids."""
         if prompt.HasField("tokens"):
             request = pb.TokenizeRequest(tokens=prompt.tokens)
-            return (await self.state.replicas.tokenize(self.target, request)).text
+            return (await self.state.speakers.tokenize(self.target, request)).text
         return prompt.text
 
     async def num_tokens(self, prompt: pb.Prompt) -> int:
         """Of a prompt after its template."""
         request = pb.TokenizeRequest(prompt=prompt)
-        return len((await self.state.replicas.tokenize(self.target, request)).tokens.ids)
+        return len((await self.state.speakers.tokenize(self.target, request)).tokens.ids)
 
 
 class Exchange(ABC, Generic[B]):

@@ -40,7 +40,7 @@ class Envelope:
     created: int = field(default_factory=lambda: int(time.time()))
 
     def wrap(self, choices: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
-        replica = self.target.replicas[0]
+        replica = self.target.speaker
         return {
             "id": f"{self.prefix}-{self.answer_id}",
             "object": self.kind,

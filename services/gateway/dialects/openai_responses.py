@@ -114,7 +114,7 @@ class _Response:
 
     def as_dict(self) -> dict[str, Any]:
         target = self._answering.target
-        replica = target.replicas[0]
+        replica = target.speaker
         is_over = self._status in ("completed", "incomplete")
         return {
             "id": self._response_id,

@@ -59,14 +59,14 @@ class TabbyCompletion(Exchange[TabbyCompletionRequest]):
         raise NotImplementedError("never streamed")
 
     def _prompt(self, target: Target) -> pb.Prompt:
-        """The replica cuts what does not fit far from the cursor, the snippets first."""
+        """A replica cuts what does not fit far from the cursor, the snippets first."""
         segments = self.body.segments
-        replica = target.replicas[0]
-        num_chars = replica.context_tokens // _SNIPPET_SHARE * _CHARS_A_TOKEN
+        speaker = target.speaker
+        num_chars = speaker.context_tokens // _SNIPPET_SHARE * _CHARS_A_TOKEN
         snippets = commented(segments.snippets(), self.body.language, num_chars)
         prefix = snippets + segments.prefix.replace("\r\n", "\n")
         suffix = (segments.suffix or "").replace("\r\n", "\n")
-        if replica.fim is None:
+        if not speaker.fills_in_the_middle:
             # Nothing cuts a plain text. A token has a character at least, nearly always.
-            return pb.Prompt(text=prefix[-max(1, replica.context_tokens - _NUM_NEW_TOKENS) :])
+            return pb.Prompt(text=prefix[-max(1, speaker.context_tokens - _NUM_NEW_TOKENS) :])
         return pb.Prompt(fill_in_the_middle=pb.FillInTheMiddle(prefix=prefix, suffix=suffix))

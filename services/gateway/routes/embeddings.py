@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.cluster.errors import BadRequest
-from services.cluster.log import request_id_var
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.tasks import together
 from services.gateway.auth import COMPLETIONS, Caller
 from services.gateway.dialects.openai_requests import EmbeddingRequest
+from services.gateway.generation import context_of
 from services.gateway.live_answer import json_answer
 from services.gateway.metrics import TOKENS
 from services.gateway.request_body import read_json
@@ -41,9 +41,9 @@ async def _answer(
     state: GatewayState, caller: Caller, target: Target, body: EmbeddingRequest
 ) -> dict[str, Any]:
     _check_dimensions(body, target)
-    context = pb.RequestContext(request_id=request_id_var.get(), team_id=caller.team_id)
+    context = context_of(caller)
     found = await together(
-        state.replicas.embed(target, request) for request in _requests(body.inputs(), context)
+        state.speakers.embed(target, request) for request in _requests(body.inputs(), context)
     )
     num_tokens = sum(response.num_prompt_tokens for response in found)
     TOKENS.labels(target.model, "prompt").inc(num_tokens)
@@ -65,7 +65,7 @@ async def _answer(
 
 
 def _check_dimensions(body: EmbeddingRequest, target: Target) -> None:
-    size = target.replicas[0].embedding_size
+    size = target.speaker.embedding_size
     if body.dimensions not in (None, size):
         raise BadRequest(
             f"{target.model} makes vectors of {size} values; other dimensions are not offered.",

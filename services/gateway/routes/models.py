@@ -62,22 +62,28 @@ def _models(found: list[Offer]) -> list[dict[str, Any]]:
     models = []
     for offer in found:
         models.append(_model(offer, offer.base.name, ""))
+        if offer.base.remote:
+            continue
         models.append(_model(offer, f"{offer.base.model}:{AUTO}", offer.auto.name))
         models += [_model(offer, target.name, offer.base.name) for _, target in offer.adapters]
     return models
 
 
 def _model(offer: Offer, name: str, parent: str) -> dict[str, Any]:
-    """`parent`: the base of an adapter, what `auto` means now, "" for a base."""
-    replica = offer.replica
+    """`parent`: the base of an adapter, what `auto` means now, "" for a base.
+
+    `leaves_site`: what is asked of it goes to an outside provider.
+    """
+    speaker, remote = offer.speaker, offer.base.remote
     return {
         "id": name,
         "object": "model",
-        "created": int(replica.started_at),
-        "owned_by": "hearth",
+        "created": int(speaker.started_at),
+        "owned_by": remote.provider.provider_id if remote else "hearth",
         "root": offer.base.model,
         "parent": parent or None,
-        "max_model_len": replica.context_tokens,
-        "completion": replica.embedding_size == 0,
-        "chat": replica.supports_chat,
+        "max_model_len": speaker.context_tokens,
+        "completion": speaker.embedding_size == 0,
+        "chat": speaker.supports_chat,
+        "leaves_site": offer.leaves_site,
     }

@@ -30,8 +30,8 @@ async def readyz(request: Request, caller: Anybody) -> Response:
     engines = [
         {
             "model": offer.base.model,
-            "engine": offer.replica.engine,
-            "version": offer.replica.engine_version,
+            "engine": offer.speaker.engine,
+            "version": offer.speaker.engine_version,
             "replicas": len(offer.base.replicas),
         }
         for offer in offers(view)

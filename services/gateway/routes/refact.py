@@ -38,14 +38,24 @@ async def caps_of_old_agents(request: Request, caller: Reader) -> Response:
 async def tokenizer(
     request: Request, name: str, caller: Annotated[Caller, Depends(ANYBODY)]
 ) -> Response:
-    """tokenizer.json of a model, whose name is written with "--" or "/" and without an adapter."""
+    """tokenizer.json of a model, whose name is written with "--" or "/" and without an adapter.
+
+    The agent does nothing without one. Providers give none: it counts by another's then.
+    """
     state = state_of(request)
     wanted = tokenizer_name(name.partition(":")[0])
-    for replica in state.view.replicas.values():
-        if tokenizer_name(replica.model) == wanted and replica.phase is ReplicaPhase.READY:
-            if replica.model not in state.tokenizers:
-                state.tokenizers[replica.model] = await state.replicas.tokenizer(replica)
-            return Response(state.tokenizers[replica.model], media_type="application/json")
+    ready = [r for r in state.view.replicas.values() if r.phase is ReplicaPhase.READY]
+    found = [replica for replica in ready if tokenizer_name(replica.model) == wanted]
+    if not found and any(
+        tokenizer_name(provider.model_name(model)).partition(":")[0] == wanted
+        for provider in state.view.providers.values()
+        for model in provider.models
+    ):
+        found = ready
+    for replica in found[:1]:
+        if replica.model not in state.tokenizers:
+            state.tokenizers[replica.model] = await state.replicas.tokenizer(replica)
+        return Response(state.tokenizers[replica.model], media_type="application/json")
     raise NotFound(f"No model {name[:200]!r} is being served, so there is no tokenizer for it.")
 
 

@@ -44,8 +44,8 @@ async def health(request: Request, caller: Completer) -> Response:
     """What completes and what chats; 503 while nothing does. Processors are the gateway's."""
     view = state_of(request).view
     target = resolve(view, "", caller.team_id)
-    (replica, *_) = target.replicas
-    gpus = [device for device in replica.device_ids if not device.startswith("cpu-")]
+    devices = target.replicas[0].device_ids if target.replicas else ()
+    gpus = [device for device in devices if not device.startswith("cpu-")]
     found: dict[str, Any] = {
         "model": target.name,
         "device": "cuda" if gpus else "cpu",
@@ -90,4 +90,4 @@ async def count_event(
 def _chat_model(view: ClusterView, caller: Caller) -> str:
     """Empty for none."""
     target = resolve(view, "", caller.team_id, Use.CHAT)
-    return target.name if target.replicas[0].supports_chat else ""
+    return target.name if target.speaker.supports_chat else ""

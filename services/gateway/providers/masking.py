@@ -1,0 +1,48 @@
+"""What leaves the site leaves without the secrets whose form is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from services.cluster.errors import BadRequest
+from services.cluster.pb.v1 import replica_pb2 as pb
+from services.cluster.secret_patterns import mask
+
+
+def masked_prompt(prompt: pb.Prompt, found: Counter[str]) -> pb.Prompt:
+    """`found` counts what was masked, by kind. Raises BadRequest for token ids, which hide it."""
+    if prompt.HasField("tokens"):
+        raise BadRequest(
+            "Token ids are not sent to an outside provider, because secrets cannot be masked in"
+            " them: send the prompt as text.",
+            param="prompt",
+        )
+    masked = pb.Prompt()
+    masked.CopyFrom(prompt)
+    if masked.HasField("text"):
+        masked.text = mask(masked.text, found)
+    cursor = masked.fill_in_the_middle
+    if masked.HasField("fill_in_the_middle"):
+        cursor.prefix, cursor.suffix = mask(cursor.prefix, found), mask(cursor.suffix, found)
+    for message in masked.chat.messages if masked.HasField("chat") else ():
+        _mask_message(message, found)
+    return masked
+
+
+def masked_texts(request: pb.EmbedRequest, found: Counter[str]) -> pb.EmbedRequest:
+    """As `masked_prompt`."""
+    if request.token_ids:
+        masked_prompt(pb.Prompt(tokens=request.token_ids[0]), found)
+    return pb.EmbedRequest(
+        context=request.context, texts=[mask(text, found) for text in request.texts]
+    )
+
+
+def _mask_message(message: pb.ChatMessage, found: Counter[str]) -> None:
+    message.content = mask(message.content, found)
+    message.reasoning = mask(message.reasoning, found)
+    for part in message.parts:
+        if part.HasField("text"):
+            part.text = mask(part.text, found)
+    for call in message.tool_calls:
+        call.arguments = mask(call.arguments, found)

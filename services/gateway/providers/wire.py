@@ -1,0 +1,81 @@
+"""How a kind of server is spoken to: a generation as its request, its events as messages.
+
+A new kind is a Wire and a line in kinds.py. A Wire knows no key, no connection and no model's name
+for clients; errors that it raises are the client's (BadRequest).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from services.cluster.errors import BadRequest, EngineUnavailable
+from services.cluster.pb.v1 import replica_pb2 as pb
+from services.cluster.provider_records import ProviderModel
+
+
+@dataclass(frozen=True)
+class WireRequest:
+    """`path` is relative to the provider's address; `body` is sent as JSON."""
+
+    path: str
+    body: dict[str, Any]
+
+
+class WireAnswer(ABC):
+    """The events of one answer, in the order in which they come."""
+
+    @abstractmethod
+    def read(self, event: dict[str, Any]) -> Iterable[pb.GenerateResponse]:
+        """What an event says. Raises EngineUnavailable for one that tells of an error."""
+
+    @abstractmethod
+    def end(self) -> pb.GenerateResponse:
+        """The message with `finish`. Raises EngineUnavailable where the answer was broken off."""
+
+
+class Wire(ABC):
+    models_path = "/models"
+
+    @abstractmethod
+    def headers(self, key: str) -> dict[str, str]:
+        """`key` "" for a server that wants none."""
+
+    @abstractmethod
+    def generation(self, model: ProviderModel, request: pb.GenerateRequest) -> WireRequest:
+        """Raises BadRequest for what cannot be asked of the model."""
+
+    @abstractmethod
+    def answer(self) -> WireAnswer: ...
+
+    @abstractmethod
+    def embedding(self, model: ProviderModel, request: pb.EmbedRequest) -> WireRequest:
+        """Raises BadRequest where there are none."""
+
+    @abstractmethod
+    def embeddings(self, value: Any) -> pb.EmbedResponse:
+        """The answer to it. Raises EngineUnavailable for one that cannot be read."""
+
+    @abstractmethod
+    def models(self, value: Any) -> list[ProviderModel]:
+        """What a list of models says of each; context 0 where it says nothing."""
+
+
+def unreadable() -> EngineUnavailable:
+    return EngineUnavailable("The provider answered something that cannot be read. Ask again.")
+
+
+def broken_off() -> EngineUnavailable:
+    return EngineUnavailable("The provider's answer ended in the middle. Ask again.")
+
+
+def refuse_given(sampling: pb.SamplingParameters, names: Collection[str], whose: str) -> None:
+    """Raises BadRequest for a parameter that is set and that the server does not have."""
+    for field, value in sampling.ListFields():
+        if field.name in names and value:
+            raise BadRequest(
+                f"{whose} has no {field.name}; leave it out or ask another model.",
+                param=field.name,
+            )

@@ -1,0 +1,231 @@
+"""Servers elsewhere, asked by HTTP: outside providers, and clusters of ours that Hearth did not
+start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import httpx
+
+from services.cluster import VERSION
+from services.cluster.errors import DeadlineExceeded, HearthError, OutOfDisk
+from services.cluster.pb.v1 import replica_pb2 as pb
+from services.cluster.provider_records import ProviderModel, ProviderRecord
+from services.cluster.sealing import Sealer
+from services.gateway.audit import Audit
+from services.gateway.metrics import MASKED_SECRETS, OPEN_GENERATIONS, PROVIDER_REQUESTS
+from services.gateway.providers.events import json_events
+from services.gateway.providers.kinds import KINDS
+from services.gateway.providers.masking import masked_prompt, masked_texts
+from services.gateway.providers.refusals import refused, unreachable
+from services.gateway.providers.wire import WireRequest, unreadable
+from services.gateway.settings import GatewaySettings
+from services.gateway.speakers import RemoteModel
+
+log = logging.getLogger(__name__)
+
+_CONNECT_SECONDS = 10.0
+_LIST_SECONDS = 30.0
+_MAX_ANSWER_BYTES = 64 * 1024**2
+_LIMITS = httpx.Limits(max_connections=512, max_keepalive_connections=64)
+
+
+class Providers:
+    """Raises what `refusals` tells of a provider's answers, DeadlineExceeded, BadRequest, and
+    OutOfDisk where what leaves the site could not be audited.
+
+    The environment's proxies and HEARTH_CA_BUNDLE hold. Redirects are not followed: a key goes to
+    the address that an administrator gave, and nowhere else.
+    """
+
+    def __init__(self, settings: GatewaySettings, sealer: Sealer, audit: Audit) -> None:
+        self._settings = settings
+        self._sealer = sealer
+        self._audit = audit
+        bundle = settings.ca_bundle
+        self._client = httpx.AsyncClient(
+            headers={"User-Agent": f"hearth/{VERSION}"},
+            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
+            limits=_LIMITS,
+            verify=ssl.create_default_context(cafile=bundle) if bundle else True,
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def generate(
+        self, remote: RemoteModel, request: pb.GenerateRequest
+    ) -> AsyncGenerator[pb.GenerateResponse]:
+        """Messages until the one with `finish`. Closing the generator closes the connection."""
+        wire = KINDS[remote.provider.kind].wire
+        context, found = request.context, Counter[str]()
+        if _masks(remote.provider):
+            prompt = masked_prompt(request.prompt, found)
+            request = pb.GenerateRequest(prompt=prompt, sampling=request.sampling)
+        answer = wire.answer()
+        question = wire.generation(remote.record, request)
+        async with self._told(remote, context, found) as usage:
+            async with self._asked(remote.provider, question) as response:
+                events = json_events(response.aiter_bytes())
+                async with aclosing(self._timed(events)) as timed:
+                    async for event in timed:
+                        for message in answer.read(event):
+                            yield message
+            last = answer.end()
+            usage.MergeFrom(last.finish)
+            yield last
+
+    async def embed(self, remote: RemoteModel, request: pb.EmbedRequest) -> pb.EmbedResponse:
+        wire = KINDS[remote.provider.kind].wire
+        found: Counter[str] = Counter()
+        if _masks(remote.provider):
+            request = masked_texts(request, found)
+        question = wire.embedding(remote.record, request)
+        async with self._told(remote, request.context, found) as usage:
+            async with self._asked(remote.provider, question) as response:
+                answer = wire.embeddings(await self._json(response))
+            usage.num_prompt_tokens = answer.num_prompt_tokens
+            return answer
+
+    async def models(self, provider: ProviderRecord) -> list[ProviderModel]:
+        """What it offers to whoever has the key, by name."""
+        wire = KINDS[provider.kind].wire
+        async with (
+            asyncio.timeout(_LIST_SECONDS),
+            self._sent(provider, "GET", wire.models_path) as response,
+        ):
+            models = wire.models(await self._json(response))
+        return sorted(models, key=lambda model: model.name)
+
+    @asynccontextmanager
+    async def _asked(
+        self, provider: ProviderRecord, question: WireRequest
+    ) -> AsyncIterator[httpx.Response]:
+        async with self._sent(provider, "POST", question.path, question.body) as response:
+            yield response
+
+    @asynccontextmanager
+    async def _sent(
+        self, provider: ProviderRecord, method: str, path: str, body: Any = None
+    ) -> AsyncIterator[httpx.Response]:
+        """The head of a good answer; what is not good is raised, without the key in its words."""
+        key = self._sealer.open(provider.sealed_key) if provider.sealed_key else ""
+        headers = KINDS[provider.kind].wire.headers(key)
+        request = self._client.build_request(
+            method, provider.base_url + path, headers=headers, json=body
+        )
+        try:
+            async with asyncio.timeout(self._settings.first_token_seconds):
+                response = await self._client.send(request, stream=True)
+        except TimeoutError:
+            raise self._late("did not answer", self._settings.first_token_seconds) from None
+        except httpx.HTTPError as error:
+            raise unreachable(provider, error) from None
+        try:
+            if response.status_code != 200:
+                raise refused(
+                    provider,
+                    response.status_code,
+                    response.headers,
+                    key,
+                    await self._bounded(response),
+                )
+            yield response
+        except httpx.HTTPError as error:
+            raise unreachable(provider, error) from None
+        finally:
+            await response.aclose()
+
+    async def _timed(
+        self, events: AsyncGenerator[dict[str, Any]]
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Raises DeadlineExceeded for one that is late."""
+        seconds = self._settings.first_token_seconds
+        async with aclosing(events):
+            while True:
+                try:
+                    async with asyncio.timeout(seconds):
+                        event = await anext(events, None)
+                except TimeoutError:
+                    raise self._late("gave no token", seconds) from None
+                if event is None:
+                    return
+                yield event
+                seconds = self._settings.next_token_seconds
+
+    async def _json(self, response: httpx.Response) -> Any:
+        try:
+            async with asyncio.timeout(self._settings.first_token_seconds):
+                return json.loads(await self._bounded(response))
+        except TimeoutError:
+            raise self._late("did not answer", self._settings.first_token_seconds) from None
+        except ValueError:
+            raise unreadable() from None
+
+    async def _bounded(self, response: httpx.Response) -> bytes:
+        data = b""
+        async for chunk in response.aiter_bytes():
+            data += chunk
+            if len(data) > _MAX_ANSWER_BYTES:
+                raise unreadable()
+        return data
+
+    def _late(self, what: str, seconds: float) -> DeadlineExceeded:
+        return DeadlineExceeded(f"The provider {what} within {seconds:g} s.")
+
+    @asynccontextmanager
+    async def _told(
+        self, remote: RemoteModel, context: pb.RequestContext, masked: Counter[str]
+    ) -> AsyncIterator[pb.Finish]:
+        """Counts a request, and audits what leaves the site: before it is sent, and its end."""
+        provider, usage, outcome = remote.provider, pb.Finish(), "cancelled"
+        for kind, count in masked.items():
+            MASKED_SECRETS.labels(kind).inc(count)
+        who = {"request_id": context.request_id, "provider": provider.provider_id}
+        if provider.kind.leaves_site:
+            await self._audit.write(
+                "provider_request",
+                **who,
+                user_id=context.user_id,
+                team_id=context.team_id,
+                model=remote.model,
+                masked=dict(masked),
+            )
+        started = time.monotonic()
+        OPEN_GENERATIONS.inc()
+        try:
+            yield usage
+            outcome = "answered"
+        except HearthError:
+            outcome = "failed"
+            raise
+        finally:
+            OPEN_GENERATIONS.dec()
+            PROVIDER_REQUESTS.labels(provider.provider_id, outcome).inc()
+            if provider.kind.leaves_site:
+                await self._tell_end(
+                    **who,
+                    outcome=outcome,
+                    prompt_tokens=usage.num_prompt_tokens,
+                    generated_tokens=usage.num_generated_tokens,
+                    seconds=round(time.monotonic() - started, 3),
+                )
+
+    async def _tell_end(self, **facts: Any) -> None:
+        try:
+            await self._audit.write("provider_answer", **facts)
+        except OutOfDisk:
+            log.exception("an answer that has come could not be audited", extra=facts)
+
+
+def _masks(provider: ProviderRecord) -> bool:
+    return provider.kind.leaves_site and provider.masks_secrets
