@@ -26,3 +26,13 @@ COMPLETION_EVENTS = Counter(
 )
 OPEN_GENERATIONS = Gauge("hearth_open_generations", "Generations that run now.")
 DISCONNECTS = Counter("hearth_disconnects", "Clients that went away before their answer was whole.")
+BREAKERS = Gauge(
+    "hearth_breakers",
+    "Replicas that are asked nothing for a while (open), or one thing (half_open).",
+    ["state"],
+)
+REFUSED = Counter(
+    "hearth_refused",
+    "Requests that were sent to no replica: all are full, or none answers (gone).",
+    ["model", "reason"],
+)
