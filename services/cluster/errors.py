@@ -15,6 +15,7 @@
     ├── Overloaded 429
     ├── Unavailable 503
     │   ├── EngineUnavailable 503
+    │   │   └── NotReady 503
     │   └── StoreUnavailable 503
     ├── DeadlineExceeded 504
     ├── OutOfDisk 507
@@ -27,6 +28,7 @@ error answer. Messages are whole sentences that say what is wrong and what would
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from grpc import StatusCode
@@ -125,6 +127,21 @@ class Unavailable(HearthError):
 
 class EngineUnavailable(Unavailable):
     code = "engine_unavailable"
+
+
+class NotReady(EngineUnavailable):
+    """A model that loads. `progress` says how far it is, in JSON values."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_seconds: float | None = None,
+        progress: Mapping[str, object],
+    ) -> None:
+        super().__init__(message, param=param, retry_after_seconds=retry_after_seconds)
+        self.progress = progress
 
 
 class StoreUnavailable(Unavailable):

@@ -140,6 +140,7 @@ def deployment_of(replica_id: str) -> str:
 class ReplicaRecord(Record):
     """A running engine as it describes itself. `address` is HOST:PORT of its RPC server.
 
+    While its weights are downloaded, `present_bytes` of `total_bytes` are there, 0 while unknown.
     `adapter_problems` says, by adapter, why one that is wanted cannot be loaded.
     """
 
@@ -159,6 +160,9 @@ class ReplicaRecord(Record):
     context_tokens: int = 0
     num_running: int = 0
     num_waiting: int = 0
+    present_bytes: int = 0
+    total_bytes: int = 0
+    remaining_seconds: float | None = None
     fim: FimTokens | None = None
     supports_chat: bool = False
     embedding_size: int = 0

@@ -34,3 +34,13 @@ PROVIDER_REQUESTS = Counter(
 MASKED_SECRETS = Counter(
     "hearth_masked_secrets", "Secrets that were masked in what left the site.", ["kind"]
 )
+BREAKERS = Gauge(
+    "hearth_breakers",
+    "Replicas that are asked nothing for a while (open), or one thing (half_open).",
+    ["state"],
+)
+REFUSED = Counter(
+    "hearth_refused",
+    "Requests that were sent to no replica: all are full, or none answers (gone).",
+    ["model", "reason"],
+)

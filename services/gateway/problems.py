@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from services.cluster.errors import AdapterNotLoaded, HearthError, ModelNotFound
+from services.cluster.errors import AdapterNotLoaded, HearthError, ModelNotFound, NotReady
 
 _TYPES = {
     401: "authentication_error",
@@ -32,9 +32,14 @@ def problem(error: HearthError, caps_version: int) -> dict[str, Any]:
             "param": error.param,
             "code": error.code,
         },
-        "detail": error.message,
-        "caps_version": caps_version,
+        **beside(error, caps_version),
     }
+
+
+def beside(error: HearthError, caps_version: int) -> dict[str, Any]:
+    """What stands beside `error` in every dialect; `progress` where a model still loads."""
+    progress = {"progress": error.progress} if isinstance(error, NotReady) else {}
+    return {"detail": error.message, "caps_version": caps_version, **progress}
 
 
 @dataclass(frozen=True)

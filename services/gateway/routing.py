@@ -28,6 +28,7 @@ from services.cluster.records import (
     ReplicaRecord,
 )
 from services.cluster.registry import ClusterView
+from services.gateway.loading import not_ready
 from services.gateway.speakers import RemoteModel, Speaker
 
 AUTO = "auto"
@@ -295,10 +296,5 @@ def _of_another_use(view: ClusterView, model: str, team_id: str, use: Use) -> st
 
 
 def _not_ready(view: ClusterView, model: str, team_id: str) -> EngineUnavailable:
-    deployment = next(d for d in _deployments(view, team_id) if d.model == model)
-    why = f" {deployment.detail}" if deployment.detail else ""
-    return EngineUnavailable(
-        f"{model} is {deployment.phase.value}; no replica answers yet.{why}",
-        param="model",
-        retry_after_seconds=_START_SECONDS,
-    )
+    mine = [record for record in _deployments(view, team_id) if record.model == model]
+    return not_ready(mine, view.replicas.values())

@@ -48,6 +48,18 @@ class GatewaySettings(ClusterSettings):
     next_token_seconds: float = Field(
         60, gt=0, description="Longest wait between two messages of the engine."
     )
+    silent_seconds: float = Field(
+        5,
+        gt=0,
+        description="After so long without a first token a replica is asked whether it lives; one"
+        " that does not say so within the same time is given up.",
+    )
+    max_queued_requests: int = Field(
+        256,
+        ge=1,
+        description="Requests that may wait for their first token at each replica of a model before"
+        " new ones are refused; a quarter of the places is kept for completions.",
+    )
     write_seconds: float = Field(
         60, gt=0, description="Longest wait for a client that does not read its answer."
     )

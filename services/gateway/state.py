@@ -103,6 +103,7 @@ async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState
         await state.cache.close()
         await state.tokens.close()
         await state.speakers.providers.close()
+        await state.replicas.close()
         await state.channels.close()
         await state.pages.aclose()
         await store.close()

@@ -159,7 +159,7 @@ def test_what_is_not_there_is_told() -> None:
         resolve(cluster, f"{BASE}:nothing")
     with pytest.raises(AdapterNotLoaded):
         resolve(cluster, f"{BASE}:a")
-    with pytest.raises(EngineUnavailable, match="pending"):
+    with pytest.raises(EngineUnavailable, match="starting"):
         resolve(view([of], [replica(of, phase=ReplicaPhase.STARTING)]), BASE)
     with pytest.raises(EngineUnavailable, match="No model is deployed"):
         resolve(view([], []), "")

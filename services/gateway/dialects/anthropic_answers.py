@@ -11,7 +11,7 @@ import msgspec
 from services.cluster.errors import HearthError, Internal
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.gateway.live_answer import event
-from services.gateway.problems import ProblemForm
+from services.gateway.problems import ProblemForm, beside
 
 _ERROR_TYPES = {
     401: "authentication_error",
@@ -36,8 +36,7 @@ def anthropic_problem(error: HearthError, caps_version: int) -> dict[str, Any]:
     return {
         "type": "error",
         "error": {"type": kind, "message": error.message},
-        "detail": error.message,
-        "caps_version": caps_version,
+        **beside(error, caps_version),
     }
 
 

@@ -70,7 +70,11 @@ def is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
+def is_lost(error: grpc.aio.AioRpcError) -> bool:
+    return error.code() in _LOST and not error.trailing_metadata()
+
+
 def explained(error: grpc.aio.AioRpcError) -> HearthError:
-    if error.code() in _LOST and not error.trailing_metadata():
+    if is_lost(error):
         return lost()
     return translate_rpc_error(error)

@@ -20,6 +20,7 @@ from services.inference.agent.metrics import REPLICA_ENDS, REPLICA_RESTARTS
 from services.inference.agent.reconcile import LocalPhase, LocalReplica, ReplicaSpec
 from services.inference.agent.replica_process import RETIRE, ReplicaProcess, describe_status
 from services.inference.agent.restarts import CANNOT_WORK, Ending, after_end
+from services.inference.weights.downloads import WeightsStatus
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ _HANGS = "it hung, gave no sign of life for minutes, and was killed; its log say
 class _Replica:
     """`process` is None when it has ended or never began; then `ending` says why.
 
-    `refused` is the phase of one that was kept from being started. Of one that runs,
+    `refused` is the phase of one that was kept from being started, `weights` how far those are
+    that it waits for. Of one that runs,
     `silent_seconds` is for how long its word was looked for and missed.
     """
 
@@ -48,6 +50,7 @@ class _Replica:
     stopping: asyncio.Task[None] | None = None
     watching: asyncio.Task[None] | None = None
     refused: ReplicaPhase | None = None
+    weights: WeightsStatus | None = None
     started_at: float = field(default_factory=time.time)
     has_started: bool = False
     looked_at: float | None = None
@@ -90,6 +93,9 @@ class _Replica:
             phase=self.refused or (ReplicaPhase.FAILED if ending.failed else ReplicaPhase.STARTING),
             detail=ending.detail,
             device_ids=self.assignment.device_ids,
+            present_bytes=self.weights.present_bytes if self.weights else 0,
+            total_bytes=self.weights.total_bytes if self.weights else 0,
+            remaining_seconds=self.weights.remaining_seconds if self.weights else None,
             started_at=self.started_at,
         )
 
@@ -151,10 +157,11 @@ class Replicas:
         assignment: AssignmentRecord,
         reason: str,
         phase: ReplicaPhase = ReplicaPhase.FAILED,
+        weights: WeightsStatus | None = None,
     ) -> None:
         """Keeps it from being started for some time; the reason is a sentence.
 
-        With `phase` DOWNLOADING nothing is wrong: its weights are on their way.
+        With `phase` DOWNLOADING nothing is wrong: its weights are on their way, `weights` far.
         """
         on_their_way = phase is ReplicaPhase.DOWNLOADING
         pause = _DOWNLOADING_PAUSE_SECONDS if on_their_way else _OBSTACLE_PAUSE_SECONDS
@@ -164,6 +171,7 @@ class Replicas:
             assignment,
             ending=Ending(CANNOT_WORK, reason, 1, time.monotonic() + pause),
             refused=phase,
+            weights=weights,
             started_at=before.started_at if before else time.time(),
         )
 

@@ -221,7 +221,8 @@ class Supervisor:
         problem, on_their_way = await self._downloads.hindrance(needed)
         if problem:
             phase = ReplicaPhase.DOWNLOADING if on_their_way else ReplicaPhase.FAILED
-            self._replicas.refuse(spec, assignment, problem, phase)
+            weights = await self._downloads.status(needed) if needed and on_their_way else None
+            self._replicas.refuse(spec, assignment, problem, phase, weights)
         return bool(problem)
 
     async def _place(

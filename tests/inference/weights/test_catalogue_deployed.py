@@ -38,6 +38,8 @@ async def test_it_is_picked_comes_and_its_replica_starts(
         view = await until(registry, lambda view: told in view.deployments["d"].detail)
         assert view.deployments["d"].phase is DeploymentPhase.STARTING
         assert view.replicas["d-0"].phase is ReplicaPhase.DOWNLOADING
+        assert view.replicas["d-0"].present_bytes >= 2_000_000
+        assert view.replicas["d-0"].total_bytes > 4_000_000
         assert (view.models[NAME].origin, view.models[NAME].commit) == ("hub", COMMIT)
 
         # One that waits for its weights holds no other up on the same device.
