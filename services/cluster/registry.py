@@ -31,6 +31,7 @@ from services.cluster.records import (
 from services.cluster.store.backoff import Backoff
 from services.cluster.store.connection import Store
 from services.cluster.store.keys import Keys
+from services.cluster.toolbox import ToolboxRecord
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ if job[1] ~= 'running' or job[2] ~= ARGV[7] then return {-1} end
 
 _GET = "return redis.call('HGET', KEYS[1], ARGV[1])"
 
-# One consistent reading. KEYS: the eight places in the order of `_VIEW_KEYS`. ARGV: for how many
+# One consistent reading. KEYS: the nine places in the order of `_VIEW_KEYS`. ARGV: for how many
 # seconds nobody could renew a record.
 _VIEW = """
 local since = tonumber(redis.call('TIME')[1]) - tonumber(ARGV[1])
@@ -112,7 +113,8 @@ local function seen(records, beats)
 end
 return {
   redis.call('HVALS', KEYS[1]), redis.call('HVALS', KEYS[2]), redis.call('HVALS', KEYS[3]),
-  seen(KEYS[4], KEYS[5]), seen(KEYS[6], KEYS[7]), redis.call('GET', KEYS[8]) or '0'}
+  seen(KEYS[4], KEYS[5]), seen(KEYS[6], KEYS[7]), redis.call('GET', KEYS[8]) or '0',
+  redis.call('HVALS', KEYS[9])}
 """
 
 _VIEW_KEYS = [
@@ -124,6 +126,7 @@ _VIEW_KEYS = [
     Keys.PROCESSES,
     Keys.PROCESS_BEATS,
     Keys.CAPS_VERSION,
+    Keys.TOOLBOX,
 ]
 
 # KEYS: records, beats. The ids that were not seen for `ARGV[1]` seconds beyond their time.
@@ -148,6 +151,7 @@ class ClusterView:
     replicas: Mapping[str, ReplicaRecord] = field(default_factory=dict)
     processes: Mapping[str, ProcessRecord] = field(default_factory=dict)
     caps_version: int = 0
+    toolbox: ToolboxRecord = field(default_factory=ToolboxRecord)
 
 
 class Registry:
@@ -206,6 +210,20 @@ class Registry:
     async def delete_model(self, name: str) -> bool:
         return await self._delete(Keys.MODELS, "model", name)
 
+    async def change_toolbox(
+        self, change: Callable[[ToolboxRecord], ToolboxRecord]
+    ) -> ToolboxRecord:
+        """Applies `change` to the newest record, again when another writer was faster."""
+        while True:
+            old: str | None = await self._run(_GET, [Keys.TOOLBOX], [ToolboxRecord.ID])
+            current = ToolboxRecord() if old is None else ToolboxRecord.model_validate_json(old)
+            changed = change(current)
+            if changed == current:
+                return current
+            written, _ = await self._put(Keys.TOOLBOX, "toolbox", changed, old or "new")
+            if written:
+                return changed
+
     async def put_replica(self, record: ReplicaRecord) -> None:
         await self._put(Keys.REPLICAS, "replica", record)
 
@@ -219,7 +237,7 @@ class Registry:
         return await self._delete(Keys.PROCESSES, "process", process_id)
 
     async def view(self) -> ClusterView:
-        deployments, adapters, models, replicas, processes, caps_version = await self._run(
+        deployments, adapters, models, replicas, processes, caps_version, toolbox = await self._run(
             _VIEW, _VIEW_KEYS, [self._outage.lenience_seconds(self._clock())]
         )
         return ClusterView(
@@ -229,6 +247,7 @@ class Registry:
             replicas=_parse(ReplicaRecord, replicas),
             processes=_parse(ProcessRecord, processes),
             caps_version=int(caps_version),
+            toolbox=next(iter(readable(ToolboxRecord, toolbox)), ToolboxRecord()),
         )
 
     async def sweep(self) -> int:
