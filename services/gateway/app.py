@@ -46,6 +46,7 @@ from services.gateway.routes import (
     sources,
     tabby,
     tokens,
+    toolbox,
     verdicts,
     weights,
 )
@@ -63,6 +64,7 @@ _ROUTERS = (
     tabby.router,
     session.router,
     tokens.router,
+    toolbox.router,
     cluster.router,
     deployments.router,
     replicas.router,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -18,8 +18,10 @@ from services.cluster.registry_cache import RegistryCache
 from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 from services.cluster.token_table import TokenTable
+from services.cluster.toolbox import ToolboxCommand
 from services.gateway.sessions import Sessions
 from services.gateway.settings import GatewaySettings
+from services.gateway.toolbox.commands import default_commands
 from services.gateway.upstream.channels import Channels
 from services.gateway.upstream.replicas import Replicas
 from services.gateway.upstream.services import Services
@@ -43,6 +45,7 @@ class GatewayState:
     services: Services
     pages: httpx.AsyncClient
     tokenizers: dict[str, bytes] = field(default_factory=dict)
+    toolbox_defaults: Mapping[str, ToolboxCommand] = field(default_factory=default_commands)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     started_at: float = field(default_factory=time.time)
