@@ -32,6 +32,7 @@ from services.cluster.records import (
 from services.cluster.store.backoff import Backoff
 from services.cluster.store.connection import Store
 from services.cluster.store.keys import Keys
+from services.cluster.toolbox import ToolboxRecord
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ end
 return {
   redis.call('HVALS', KEYS[1]), redis.call('HVALS', KEYS[2]), redis.call('HVALS', KEYS[3]),
   seen(KEYS[4], KEYS[5]), seen(KEYS[6], KEYS[7]), redis.call('GET', KEYS[8]) or '0',
-  redis.call('HVALS', KEYS[9])}
+  redis.call('HVALS', KEYS[9]), redis.call('HVALS', KEYS[10])}
 """
 
 _VIEW_KEYS = [
@@ -127,6 +128,7 @@ _VIEW_KEYS = [
     Keys.PROCESS_BEATS,
     Keys.CAPS_VERSION,
     Keys.PROVIDERS,
+    Keys.TOOLBOX,
 ]
 
 # KEYS: records, beats. The ids that were not seen for `ARGV[1]` seconds beyond their time.
@@ -152,6 +154,7 @@ class ClusterView:
     processes: Mapping[str, ProcessRecord] = field(default_factory=dict)
     providers: Mapping[str, ProviderRecord] = field(default_factory=dict)
     caps_version: int = 0
+    toolbox: ToolboxRecord = field(default_factory=ToolboxRecord)
 
 
 class Registry:
@@ -215,6 +218,14 @@ class Registry:
     async def delete_provider(self, provider_id: str) -> bool:
         return await self._delete(Keys.PROVIDERS, "provider", provider_id)
 
+    async def change_toolbox(
+        self, change: Callable[[ToolboxRecord], ToolboxRecord]
+    ) -> ToolboxRecord:
+        """As `change_deployment`; there is always one."""
+        return await self._change(
+            Keys.TOOLBOX, "toolbox", ToolboxRecord, ToolboxRecord.ID, change, ToolboxRecord()
+        )
+
     async def put_replica(self, record: ReplicaRecord) -> None:
         await self._put(Keys.REPLICAS, "replica", record)
 
@@ -229,7 +240,9 @@ class Registry:
 
     async def view(self) -> ClusterView:
         answer = await self._run(_VIEW, _VIEW_KEYS, [self._outage.lenience_seconds(self._clock())])
-        deployments, adapters, models, replicas, processes, caps_version, providers = answer
+        deployments, adapters, models, replicas, processes, caps_version, providers, toolbox = (
+            answer
+        )
         return ClusterView(
             deployments=_parse(DeploymentRecord, deployments),
             adapters=_parse(AdapterRecord, adapters),
@@ -238,6 +251,7 @@ class Registry:
             processes=_parse(ProcessRecord, processes),
             providers=_parse(ProviderRecord, providers),
             caps_version=int(caps_version),
+            toolbox=next(iter(readable(ToolboxRecord, toolbox)), ToolboxRecord()),
         )
 
     async def sweep(self) -> int:
@@ -303,17 +317,24 @@ class Registry:
         return answer
 
     async def _change(
-        self, key: str, name: str, kind: type[R], record_id: str, change: Callable[[R], R]
+        self,
+        key: str,
+        name: str,
+        kind: type[R],
+        record_id: str,
+        change: Callable[[R], R],
+        absent: R | None = None,
     ) -> R:
+        """Raises NotFound, unless `absent` stands for a record that there is not."""
         while True:
             old: str | None = await self._run(_GET, [key], [record_id])
-            if old is None:
+            current = absent if old is None else kind.model_validate_json(old)
+            if current is None:
                 raise NotFound(f"There is no {name} {record_id}.")
-            current = kind.model_validate_json(old)
             changed = change(current)
             if changed == current:
                 return current
-            written, _ = await self._put(key, name, changed, old)
+            written, _ = await self._put(key, name, changed, old or "new")
             if written:
                 return changed
 

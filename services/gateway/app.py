@@ -47,6 +47,7 @@ from services.gateway.routes import (
     sources,
     tabby,
     tokens,
+    toolbox,
     verdicts,
     weights,
 )
@@ -64,6 +65,7 @@ _ROUTERS = (
     tabby.router,
     session.router,
     tokens.router,
+    toolbox.router,
     cluster.router,
     deployments.router,
     replicas.router,

@@ -28,15 +28,18 @@ _SUFFIX_FIRST = frozenset({"seed-coder"})
 _TOKENIZER_PLACE = "/tokenizer/"
 
 
-def caps_for(user_agent: str, offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
+def caps_for(
+    user_agent: str, offers: Sequence[Offer], caps_version: int, customization: str = ""
+) -> dict[str, Any]:
     """The form that the agent's version reads. An agent without a token does not say its version:
     it gets both forms in one, which agree where they share a key, and ignores the other's keys.
     """
     found = _AGENT_VERSION.match(user_agent)
+    told = (offers, caps_version, customization)
     if found is None:
-        return {**old_caps(offers, caps_version), **new_caps(offers, caps_version)}
+        return {**old_caps(*told), **new_caps(*told)}
     reads_new = tuple(map(int, found.groups())) >= _FIRST_WITH_NEW_FORM
-    return (new_caps if reads_new else old_caps)(offers, caps_version)
+    return (new_caps if reads_new else old_caps)(*told)
 
 
 def tokenizer_name(model: str) -> str:
@@ -44,7 +47,7 @@ def tokenizer_name(model: str) -> str:
     return model.replace("/", "--")
 
 
-def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
+def new_caps(offers: Sequence[Offer], caps_version: int, customization: str = "") -> dict[str, Any]:
     completing, chatting, embedding = _completing(offers), _chatting(offers), _embedding(offers)
     default = _default(completing)
     return {
@@ -95,12 +98,13 @@ def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
             for offer in offers
             for name in _names(offer)
         },
+        "customization": customization,
         "support_metadata": True,
         "caps_version": caps_version,
     }
 
 
-def old_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
+def old_caps(offers: Sequence[Offer], caps_version: int, customization: str = "") -> dict[str, Any]:
     """The agent drops models that it does not know; `code_*_models` makes them known to it. Chat
     looks there for the whole name, completion and tokenizers for what stands before the ":".
     """
@@ -134,6 +138,7 @@ def old_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
         "tokenizer_rewrite_path": {
             offer.base.model: tokenizer_name(offer.base.model) for offer in offers
         },
+        "customization": customization,
         "support_metadata": True,
         "caps_version": caps_version,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -19,9 +19,11 @@ from services.cluster.sealing import Sealer
 from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 from services.cluster.token_table import TokenTable
+from services.cluster.toolbox import ToolboxCommand
 from services.gateway.audit import Audit
 from services.gateway.sessions import Sessions
 from services.gateway.settings import GatewaySettings
+from services.gateway.toolbox.commands import default_commands
 from services.gateway.upstream.channels import Channels
 from services.gateway.upstream.providers import Providers
 from services.gateway.upstream.replicas import Replicas
@@ -48,6 +50,7 @@ class GatewayState:
     sealer: Sealer
     pages: httpx.AsyncClient
     tokenizers: dict[str, bytes] = field(default_factory=dict)
+    toolbox_defaults: Mapping[str, ToolboxCommand] = field(default_factory=default_commands)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     started_at: float = field(default_factory=time.time)

@@ -9,19 +9,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import pytest
 
-from tests.e2e.running import Cluster, free_port
+from tests.e2e.running import free_port
 
 BINARY = Path(sys.executable).with_name("refact-lsp")  # of the wheel `refact`
 _START_SECONDS = 60
 _NOWHERE = "http://127.0.0.1:9"
 
 
+class Server(Protocol):
+    """Whatever the agent is given the address of."""
+
+    @property
+    def url(self) -> str: ...
+
+
 @contextmanager
-def refact_agent(cluster: Cluster, token: str, home: Path) -> Iterator[httpx.Client]:
+def refact_agent(cluster: Server, token: str, home: Path) -> Iterator[httpx.Client]:
     """A client of the agent's own HTTP API. It keeps its settings, caches and log in `home`."""
     port = free_port()
     command = [

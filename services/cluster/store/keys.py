@@ -70,6 +70,8 @@ class Keys:
     MODELS = Key("hearth:models", _HASH, Bound.RECORDS, exported=True)
     # hash: provider_id → ProviderRecord
     PROVIDERS = Key("hearth:providers", _HASH, Bound.RECORDS, exported=True)
+    # hash of one field: ToolboxRecord
+    TOOLBOX = Key("hearth:toolbox", _HASH, Bound.SINGLE, exported=True)
     # hash: replica_id → ReplicaRecord
     REPLICAS = Key("hearth:replicas", _HASH, Bound.SEEN)
     # zset: replica_id by the time its record expires

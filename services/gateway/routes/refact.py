@@ -14,7 +14,9 @@ from services.cluster.registry import ClusterView
 from services.gateway.auth import ANYBODY, MODELS_READ, Caller
 from services.gateway.refact_caps import caps_for, old_caps, tokenizer_name
 from services.gateway.routing import Offer, offers, resolve
-from services.gateway.state import state_of
+from services.gateway.state import GatewayState, state_of
+from services.gateway.toolbox.commands import listed
+from services.gateway.toolbox.customization import customization
 
 router = APIRouter()
 Reader = Annotated[Caller, Depends(MODELS_READ)]
@@ -23,15 +25,17 @@ Reader = Annotated[Caller, Depends(MODELS_READ)]
 @router.get("/refact-caps")
 async def caps(request: Request, caller: Reader) -> Response:
     """The form that the agent's version reads."""
-    view = state_of(request).view
-    user_agent = request.headers.get("user-agent", "")
-    return JSONResponse(caps_for(user_agent, _offers(view, caller), view.caps_version))
+    state = state_of(request)
+    view, user_agent = state.view, request.headers.get("user-agent", "")
+    offered = _offers(view, caller)
+    return JSONResponse(caps_for(user_agent, offered, view.caps_version, _toolbox(state)))
 
 
 @router.get("/coding_assistant_caps.json")
 async def caps_of_old_agents(request: Request, caller: Reader) -> Response:
-    view = state_of(request).view
-    return JSONResponse(old_caps(_offers(view, caller), view.caps_version))
+    state = state_of(request)
+    view = state.view
+    return JSONResponse(old_caps(_offers(view, caller), view.caps_version, _toolbox(state)))
 
 
 @router.get("/tokenizer/{name:path}")
@@ -57,6 +61,10 @@ async def tokenizer(
             state.tokenizers[replica.model] = await state.replicas.tokenizer(replica)
         return Response(state.tokenizers[replica.model], media_type="application/json")
     raise NotFound(f"No model {name[:200]!r} is being served, so there is no tokenizer for it.")
+
+
+def _toolbox(state: GatewayState) -> str:
+    return customization(listed(state.toolbox_defaults, state.view.toolbox).values())
 
 
 def _offers(view: ClusterView, caller: Caller) -> list[Offer]:

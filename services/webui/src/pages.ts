@@ -6,6 +6,7 @@ import {
   IconKey,
   IconLayoutDashboard,
   IconServer2,
+  IconTools,
 } from "@tabler/icons-react";
 import { type ComponentType, lazy } from "react";
 
@@ -32,6 +33,7 @@ export const pages: readonly PageEntry[] = [
   entry("/", "Overview", IconLayoutDashboard, () => import("./pages/overview/OverviewPage")),
   entry("/hosting", "Model hosting", IconServer2, () => import("./pages/hosting/HostingPage")),
   entry("/playground", "Playground", IconCode, () => import("./pages/playground/PlaygroundPage")),
+  entry("/toolbox", "Toolbox", IconTools, () => import("./pages/toolbox/ToolboxPage")),
   entry("/sources", "Sources", IconFolders, () => import("./pages/sources/SourcesPage")),
   entry(
     "/finetune",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ from services.cluster.runs import (
 from services.cluster.sources import Sources
 from services.cluster.store.connection import Store
 from services.cluster.store.counters import Counters, counts_of_day
+from services.cluster.toolbox import ToolboxChange, ToolboxRecord
 
 # Whatever a person may type, and what breaks formats: quotes, newlines, "{}", "%", other planes.
 TEXT = st.text(min_size=1, max_size=20) | st.sampled_from(["{}", "%1", '"', "a\nb", "💾", "\x00"])
@@ -101,10 +103,17 @@ async def make(store: Store, wanted: Wanted) -> Made:
             )
         )
         await registry.put_model(ModelRecord(name=text, origin="local"))
+        await registry.change_toolbox(partial(_switched_off, name=text))
     async with Counters(store) as counters:
         for number, text in enumerate(wanted.texts):
             counters.add("usage", text, number + 1)
     return made
+
+
+def _switched_off(toolbox: ToolboxRecord, name: str) -> ToolboxRecord:
+    edition = toolbox.edition + 1
+    changes = {**toolbox.changes, name: ToolboxChange(enabled=False, edition=edition)}
+    return toolbox.model_copy(update={"edition": edition, "changes": changes})
 
 
 async def _project(
@@ -213,7 +222,7 @@ async def read(store: Store, made: Made) -> dict[str, Any]:
         "due": [project_id for project_id, _ in await projects.due()],
         "tokens": sorted(await Identity(store).list_tokens(), key=lambda token: token.token_id),
         "admin": await Identity(store).user("admin"),
-        "registry": (view.deployments, view.adapters, view.models),
+        "registry": (view.deployments, view.adapters, view.models, view.toolbox),
         "usage": await counts_of_day(store, "usage", today),
         "known": [await queue.known(JobKind.RUN, f"run-{n}") for n in range(len(made.job_ids))],
         "history": [[job.job_id for job in await queue.history(kind)] for kind in JobKind],

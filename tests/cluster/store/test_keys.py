@@ -149,7 +149,8 @@ async def test_what_is_deleted_leaves_nothing(store: Store) -> None:
     left = await keyspace(store)
     await check(store, left)
     records = {entry for entry in left.values() if entry.bound in (Bound.RECORDS, Bound.SEEN)}
-    assert records == {Keys.USERS}  # the administrator
+    assert records == {Keys.USERS, Keys.CAPS_DIGESTS}  # the administrator; the one toolbox
+    assert await store.redis.hkeys(Keys.CAPS_DIGESTS) == ["toolbox/toolbox"]
 
 
 async def _end_all(store: Store, made: Made) -> None:

@@ -32,6 +32,7 @@ PAGES = (
     "/hosting",
     "/playground",
     "/playground?tab=chat",
+    "/toolbox",
     "/sources",
     "/finetune",
     "/finetune?new",

@@ -12,7 +12,7 @@ export interface CompletionRequest {
 }
 
 export interface ChatMessage {
-  role: "user" | "assistant";
+  role: "system" | "user" | "assistant";
   content: string;
 }
 

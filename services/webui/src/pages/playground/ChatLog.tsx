@@ -26,7 +26,7 @@ export function ChatLog({ messages }: { messages: ChatMessage[] }) {
           key={index}
           className={`${classes.message} ${classes[message.role]}`}
         >
-          {message.role === "user" ? message.content : <Answer text={message.content} />}
+          {message.role === "assistant" ? <Answer text={message.content} /> : message.content}
         </div>
       ))}
     </div>

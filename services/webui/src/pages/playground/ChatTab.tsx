@@ -8,6 +8,7 @@ import { HindranceAlert } from "./HindranceAlert";
 import { Outcome } from "./Outcome";
 import type { Parameters } from "./parameters";
 import { RunButton } from "./RunButton";
+import { ToolboxMenu } from "./ToolboxMenu";
 import { useGeneration } from "./useGeneration";
 
 interface ChatTabProps {
@@ -31,9 +32,16 @@ export function ChatTab({ parameters, model, hindrance }: ChatTabProps) {
     if (busy || hindrance || !content) {
       return;
     }
-    const asked: ChatMessage[] = [...messages, { role: "user", content }];
-    setMessages(asked);
     setDraft("");
+    if (!(await ask([...messages, { role: "user", content }]))) {
+      // Nothing was said: the question goes back where it can be sent again.
+      setDraft(content);
+    }
+  }
+
+  /** Whether the model took it up; if not, the chat is what it was before. */
+  async function ask(asked: ChatMessage[]): Promise<boolean> {
+    setMessages(asked);
     const request = {
       model,
       messages: asked,
@@ -44,10 +52,10 @@ export function ChatTab({ parameters, model, hindrance }: ChatTabProps) {
     if (answer.text) {
       setMessages([...asked, { role: "assistant", content: answer.text }]);
     } else if (answer.status !== "done") {
-      // Nothing was said: the question goes back where it can be sent again.
       setMessages(messages);
-      setDraft(content);
+      return false;
     }
+    return true;
   }
 
   return (
@@ -80,6 +88,7 @@ export function ChatTab({ parameters, model, hindrance }: ChatTabProps) {
           onRun={() => void send()}
           onStop={cancel}
         />
+        <ToolboxMenu disabled={busy || hindrance !== null} onRun={(asked) => void ask(asked)} />
         {messages.length > 0 && !busy && (
           <Button
             variant="subtle"
