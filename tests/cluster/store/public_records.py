@@ -33,6 +33,7 @@ from services.cluster.runs import (
 from services.cluster.sources import Sources
 from services.cluster.store.connection import Store
 from services.cluster.store.counters import Counters, counts_of_day
+from services.cluster.telemetry_records import WrittenRow, WrittenRows
 
 # Whatever a person may type, and what breaks formats: quotes, newlines, "{}", "%", other planes.
 TEXT = st.text(min_size=1, max_size=20) | st.sampled_from(["{}", "%1", '"', "a\nb", "💾", "\x00"])
@@ -104,6 +105,21 @@ async def make(store: Store, wanted: Wanted) -> Made:
     async with Counters(store) as counters:
         for number, text in enumerate(wanted.texts):
             counters.add("usage", text, number + 1)
+    rows = [
+        WrittenRow(
+            report_id="r",
+            number=number,
+            model=text,
+            file_extension=".py",
+            human_characters=1,
+            robot_characters=2,
+            num_completions=1,
+            started_at=1,
+            ended_at=2,
+        )
+        for number, text in enumerate(wanted.texts)
+    ]
+    await WrittenRows(store).add(admin.user_id, rows)
     return made
 
 
@@ -213,6 +229,7 @@ async def read(store: Store, made: Made) -> dict[str, Any]:
         "due": [project_id for project_id, _ in await projects.due()],
         "tokens": sorted(await Identity(store).list_tokens(), key=lambda token: token.token_id),
         "admin": await Identity(store).user("admin"),
+        "written": await WrittenRows(store).of_user("admin"),
         "registry": (view.deployments, view.adapters, view.models),
         "usage": await counts_of_day(store, "usage", today),
         "known": [await queue.known(JobKind.RUN, f"run-{n}") for n in range(len(made.job_ids))],
