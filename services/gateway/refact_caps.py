@@ -2,7 +2,7 @@
 
 Pure: offers in, a JSON value out. The forms are those of the original server: from agent 0.10.15 on
 models with their fill-in-the-middle tokens, before that a flat list and a record for each model.
-An address that is left out means one of the agent's makers, so all of them are said, "" for none.
+An address that is left out means one of the agent's makers, so all of them are said.
 `support_metadata` makes the agent name itself in every request: problems.py answers it differently.
 """
 
@@ -15,7 +15,11 @@ from typing import Any
 from services.cluster.records import ReplicaRecord
 from services.gateway.routing import Offer
 
-_CLOUD_NAME = "Hearth"
+CLOUD_NAME = "Hearth"
+# Paths of routes/refact_telemetry.py; the agent joins them to the address that it was given.
+TELEMETRY_PLACE = "/stats/telemetry-basic"
+SNIPPETS_PLACE = "/stats/telemetry-snippets"
+WRITTEN_PLACE = "/stats/rh-stats"
 _AGENT_VERSION = re.compile(r"refact-lsp[ /](\d+)\.(\d+)\.(\d+)")
 _FIRST_WITH_NEW_FORM = (0, 10, 15)
 # Families for which the agent can write what it found in other files before the prompt.
@@ -48,7 +52,7 @@ def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
     completing, chatting, embedding = _completing(offers), _chatting(offers), _embedding(offers)
     default = completing[0].auto.name if completing else ""
     return {
-        "cloud_name": _CLOUD_NAME,
+        "cloud_name": CLOUD_NAME,
         "completion": {
             "endpoint": "/v1/completions",
             "models": {
@@ -86,9 +90,9 @@ def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
             "default_model": embedding[0].base.name if embedding else "",
         },
         "telemetry_endpoints": {
-            "telemetry_basic_endpoint": "",
-            "telemetry_basic_retrieve_my_own_endpoint": "",
-            "telemetry_corrected_snippets_endpoint": "",
+            "telemetry_basic_endpoint": TELEMETRY_PLACE,
+            "telemetry_basic_retrieve_my_own_endpoint": WRITTEN_PLACE,
+            "telemetry_corrected_snippets_endpoint": SNIPPETS_PLACE,
         },
         "tokenizer_endpoints": {
             name: _TOKENIZER_PLACE + tokenizer_name(offer.base.model)
@@ -107,13 +111,13 @@ def old_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
     completing, chatting = _completing(offers), _chatting(offers)
     default = completing[0].auto.name if completing else ""
     return {
-        "cloud_name": _CLOUD_NAME,
+        "cloud_name": CLOUD_NAME,
         "endpoint_style": "openai",
         "endpoint_template": "/v1/completions",
         "endpoint_chat_passthrough": "/v1/chat/completions",
-        "telemetry_basic_dest": "",
-        "telemetry_basic_retrieve_my_own": "",
-        "telemetry_corrected_snippets_dest": "",
+        "telemetry_basic_dest": TELEMETRY_PLACE,
+        "telemetry_basic_retrieve_my_own": WRITTEN_PLACE,
+        "telemetry_corrected_snippets_dest": SNIPPETS_PLACE,
         "running_models": [name for offer in offers for name in _names(offer)],
         "code_completion_default_model": default,
         "multiline_code_completion_default_model": default,

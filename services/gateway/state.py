@@ -17,6 +17,7 @@ from services.cluster.registry import ClusterView, Registry
 from services.cluster.registry_cache import RegistryCache
 from services.cluster.store.connection import Store
 from services.cluster.tasks import end
+from services.cluster.telemetry_records import WrittenRows
 from services.cluster.token_table import TokenTable
 from services.gateway.sessions import Sessions
 from services.gateway.settings import GatewaySettings
@@ -38,6 +39,7 @@ class GatewayState:
     identity: Identity
     sessions: Sessions
     devices: Devices
+    written: WrittenRows
     channels: Channels
     replicas: Replicas
     services: Services
@@ -73,6 +75,7 @@ async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState
         identity=identity,
         sessions=Sessions(identity),
         devices=Devices(store),
+        written=WrittenRows(store),
         channels=channels,
         replicas=Replicas(settings, channels),
         services=Services(channels, lambda: cache.view),
