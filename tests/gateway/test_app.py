@@ -20,7 +20,13 @@ from services.gateway.request_body import StrictRoute
 from tests.gateway.conftest import MODEL, Gateway, deployment, gateway_settings, serving
 
 # What is no dialect and takes a body from a plugin.
-OTHER_BODIES = ("/v1/embeddings", "/v1/events", "/tabby/v1/events")
+OTHER_BODIES = (
+    "/v1/embeddings",
+    "/v1/events",
+    "/tabby/v1/events",
+    "/stats/telemetry-basic",
+    "/stats/telemetry-snippets",
+)
 
 
 async def test_every_answer_has_a_request_id(gateway: Gateway) -> None:
