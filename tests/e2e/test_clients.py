@@ -103,6 +103,8 @@ def test_the_agent_reads_our_caps_and_no_other_server_is_in_them(
     assert caps["code_chat_default_model"].startswith(MODEL)
     assert MODEL in caps["code_completion_models"]
     assert MODEL in caps["code_chat_models"]
+    assert caps["telemetry_basic_dest"] == f"{cluster.url}/stats/telemetry-basic"
+    assert caps["telemetry_basic_retrieve_my_own"] == f"{cluster.url}/stats/rh-stats"
     addresses = [value for value in caps.values() if "://" in str(value)]
     assert addresses
     assert all(str(address).startswith(cluster.url) for address in addresses)
