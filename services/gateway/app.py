@@ -6,7 +6,6 @@ import logging
 import re
 import time
 import uuid
-from json import JSONDecodeError
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -40,6 +39,8 @@ from services.gateway.routes import (
     projects,
     providers,
     refact,
+    refact_account,
+    refact_telemetry,
     replicas,
     runs,
     scans,
@@ -62,6 +63,8 @@ _ROUTERS = (
     embeddings.router,
     models.router,
     refact.router,
+    refact_account.router,
+    refact_telemetry.router,
     tabby.router,
     session.router,
     tokens.router,
@@ -101,7 +104,6 @@ def create_app(state: GatewayState | None = None) -> FastAPI:
     app.add_exception_handler(HearthError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(HTTPException, _answer_http)
-    app.add_exception_handler(UnicodeEncodeError, _answer_half_character)
     app.add_exception_handler(Exception, _answer_fault)
 
     def longest_body(path: str) -> int:
@@ -183,8 +185,6 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 
 async def _answer_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    if isinstance(error.__cause__, JSONDecodeError):
-        return _problem(request, BadRequest(f"The body is not valid JSON: {error.__cause__}."))
     problems = [{**p, "loc": p["loc"][1:] or p["loc"]} for p in error.errors()]
     return _problem(request, BadRequest(explain(problems)))
 
@@ -194,8 +194,6 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, HearthError):  # FastAPI hides what reading a body raised
         return _problem(request, error.__cause__)
-    if isinstance(error.__cause__, UnicodeDecodeError | RecursionError):  # the same
-        return _problem(request, BadRequest(f"The body is not valid JSON: {error.__cause__}."))
     place = f"{request.method} {request.url.path[:200]}"
     claimed = getattr(request.scope.get("route"), "path", "") != pages.EVERY_PATH
     if error.status_code == 405 and claimed:
@@ -206,13 +204,6 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     if error.status_code in (404, 405):
         return _problem(request, NotFound(f"There is no {place} here."))
     return _problem(request, BadRequest(f"{place}: {str(error.detail).rstrip('.')}."))
-
-
-async def _answer_half_character(request: Request, error: Exception) -> Response:
-    """JSON can say "\\ud800"; nothing that it would go to can hold it."""
-    return _problem(
-        request, BadRequest("The request holds half a surrogate pair, which is no character.")
-    )
 
 
 async def _answer_fault(request: Request, error: Exception) -> Response:

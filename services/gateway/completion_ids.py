@@ -6,9 +6,10 @@ import re
 import secrets
 
 from services.cluster.registry import ClusterView
+from services.gateway.reported_names import known
 from services.gateway.routing import Target
 
-_ID = re.compile(r"cmpl-[0-9a-f]{24}-([^:]+)(?::(.+))?")
+_ID = re.compile(r"cmpl-[0-9a-f]{24}-(.+)")
 
 
 def completion_id(target: Target) -> str:
@@ -16,18 +17,6 @@ def completion_id(target: Target) -> str:
 
 
 def speaker(view: ClusterView, given: str) -> tuple[str, str]:
-    """Model and adapter that answered; both "" for an id of another server, or of what is gone.
-
-    An id comes from a client: only names that the cluster knows are believed.
-    """
+    """Model and adapter that answered; both "" for an id of another server, or of what is gone."""
     found = _ID.fullmatch(given)
-    if found is None:
-        return "", ""
-    model, adapter_id = found[1], found[2] or ""
-    if not any(deployment.model == model for deployment in view.deployments.values()):
-        return "", ""
-    if adapter_id:
-        adapter = view.adapters.get(adapter_id)
-        if adapter is None or adapter.model != model:
-            return "", ""
-    return model, adapter_id
+    return known(view, found[1]) if found else ("", "")

@@ -24,6 +24,29 @@ COMPLETION_EVENTS = Counter(
     "What became of completions in editors: shown, accepted, accepted_line, dismissed.",
     ["model", "adapter", "event"],
 )
+WRITTEN_CHARACTERS = Counter(
+    "hearth_written_characters",
+    "Characters written in Refact's plugins, as they report them, by robot and by human.",
+    ["by", "model", "adapter", "language"],
+)
+WRITTEN_COMPLETIONS = Counter(
+    "hearth_written_completions",
+    "Completions accepted in Refact's plugins, as they report them.",
+    ["model", "adapter", "language"],
+)
+REMAINING_COMPLETIONS = Counter(
+    "hearth_remaining_completions",
+    "Completions accepted in Refact's plugins, by the percentage left of them after a time.",
+    ["model", "adapter", "after_seconds", "remaining"],
+)
+PLUGIN_CALLS = Counter(
+    "hearth_plugin_calls",
+    "What the agents of Refact's plugins asked of servers, as they report it.",
+    ["scope", "result"],
+)
+PLUGIN_SNIPPETS = Counter(
+    "hearth_plugin_snippets", "Completions whose text Refact's plugins sent; it is not kept."
+)
 OPEN_GENERATIONS = Gauge("hearth_open_generations", "Generations that run now.")
 DISCONNECTS = Counter("hearth_disconnects", "Clients that went away before their answer was whole.")
 PROVIDER_REQUESTS = Counter(

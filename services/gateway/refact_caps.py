@@ -2,7 +2,7 @@
 
 Pure: offers in, a JSON value out. The forms are those of the original server: from agent 0.10.15 on
 models with their fill-in-the-middle tokens, before that a flat list and a record for each model.
-An address that is left out means one of the agent's makers, so all of them are said, "" for none.
+An address that is left out means one of the agent's makers, so all of them are said.
 `support_metadata` makes the agent name itself in every request: problems.py answers it differently.
 """
 
@@ -15,7 +15,11 @@ from typing import Any
 from services.gateway.routing import Offer
 from services.gateway.speakers import Speaker
 
-_CLOUD_NAME = "Hearth"
+CLOUD_NAME = "Hearth"
+# Paths of routes/refact_telemetry.py; the agent joins them to the address that it was given.
+TELEMETRY_PLACE = "/stats/telemetry-basic"
+SNIPPETS_PLACE = "/stats/telemetry-snippets"
+WRITTEN_PLACE = "/stats/rh-stats"
 _AGENT_VERSION = re.compile(r"refact-lsp[ /](\d+)\.(\d+)\.(\d+)")
 _FIRST_WITH_NEW_FORM = (0, 10, 15)
 # Families for which the agent can write what it found in other files before the prompt.
@@ -51,7 +55,7 @@ def new_caps(offers: Sequence[Offer], caps_version: int, customization: str = ""
     completing, chatting, embedding = _completing(offers), _chatting(offers), _embedding(offers)
     default = _default(completing)
     return {
-        "cloud_name": _CLOUD_NAME,
+        "cloud_name": CLOUD_NAME,
         "completion": {
             "endpoint": "/v1/completions",
             "models": {
@@ -89,9 +93,9 @@ def new_caps(offers: Sequence[Offer], caps_version: int, customization: str = ""
             "default_model": _default(embedding),
         },
         "telemetry_endpoints": {
-            "telemetry_basic_endpoint": "",
-            "telemetry_basic_retrieve_my_own_endpoint": "",
-            "telemetry_corrected_snippets_endpoint": "",
+            "telemetry_basic_endpoint": TELEMETRY_PLACE,
+            "telemetry_basic_retrieve_my_own_endpoint": WRITTEN_PLACE,
+            "telemetry_corrected_snippets_endpoint": SNIPPETS_PLACE,
         },
         "tokenizer_endpoints": {
             name: _TOKENIZER_PLACE + tokenizer_name(offer.base.model)
@@ -111,13 +115,13 @@ def old_caps(offers: Sequence[Offer], caps_version: int, customization: str = ""
     completing, chatting = _completing(offers), _chatting(offers)
     default = _default(completing)
     return {
-        "cloud_name": _CLOUD_NAME,
+        "cloud_name": CLOUD_NAME,
         "endpoint_style": "openai",
         "endpoint_template": "/v1/completions",
         "endpoint_chat_passthrough": "/v1/chat/completions",
-        "telemetry_basic_dest": "",
-        "telemetry_basic_retrieve_my_own": "",
-        "telemetry_corrected_snippets_dest": "",
+        "telemetry_basic_dest": TELEMETRY_PLACE,
+        "telemetry_basic_retrieve_my_own": WRITTEN_PLACE,
+        "telemetry_corrected_snippets_dest": SNIPPETS_PLACE,
         "running_models": [name for offer in offers for name in _names(offer)],
         "code_completion_default_model": default,
         "multiline_code_completion_default_model": default,

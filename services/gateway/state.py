@@ -18,6 +18,7 @@ from services.cluster.registry_cache import RegistryCache
 from services.cluster.sealing import Sealer
 from services.cluster.store.connection import Store
 from services.cluster.tasks import end
+from services.cluster.telemetry_records import WrittenRows
 from services.cluster.token_table import TokenTable
 from services.cluster.toolbox import ToolboxCommand
 from services.gateway.audit import Audit
@@ -44,6 +45,7 @@ class GatewayState:
     identity: Identity
     sessions: Sessions
     devices: Devices
+    written: WrittenRows
     channels: Channels
     speakers: Speakers
     services: Services
@@ -86,6 +88,7 @@ async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState
         identity=identity,
         sessions=Sessions(identity),
         devices=Devices(store),
+        written=WrittenRows(store),
         channels=channels,
         speakers=Speakers(
             Replicas(settings, channels), Providers(settings, sealer, Audit(settings.data_dir))

@@ -18,6 +18,7 @@ from tests.e2e.running import free_port
 
 BINARY = Path(sys.executable).with_name("refact-lsp")  # of the wheel `refact`
 _START_SECONDS = 60
+_END_SECONDS = 10
 _NOWHERE = "http://127.0.0.1:9"
 
 
@@ -29,8 +30,13 @@ class Server(Protocol):
 
 
 @contextmanager
-def refact_agent(cluster: Server, token: str, home: Path) -> Iterator[httpx.Client]:
-    """A client of the agent's own HTTP API. It keeps its settings, caches and log in `home`."""
+def refact_agent(
+    cluster: Server, token: str, home: Path, *, reports: bool = False
+) -> Iterator[httpx.Client]:
+    """A client of the agent's own HTTP API. It keeps its settings, caches and log in `home`.
+
+    With `reports` it saves there what it has to report as it ends, and sends it at its next start.
+    """
     port = free_port()
     command = [
         str(BINARY),
@@ -41,9 +47,10 @@ def refact_agent(cluster: Server, token: str, home: Path) -> Iterator[httpx.Clie
         *("--enduser-client-version", "hearth-tests"),
         "--ast",
         "--logs-stderr",
+        *(["--basic-telemetry"] if reports else []),
     ]
     log_path = home / "log.txt"
-    with log_path.open("wb") as log:
+    with log_path.open("ab") as log:
         agent = subprocess.Popen(
             command,
             env=_environment(home),
@@ -56,9 +63,11 @@ def refact_agent(cluster: Server, token: str, home: Path) -> Iterator[httpx.Clie
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             _wait_until_up(agent, client, log_path)
             yield client
+        if reports:
+            agent.communicate(timeout=_END_SECONDS)
     finally:
         agent.kill()
-        agent.communicate(timeout=10)
+        agent.communicate(timeout=_END_SECONDS)
 
 
 def _environment(home: Path) -> dict[str, str]:

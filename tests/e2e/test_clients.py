@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -69,6 +70,29 @@ def num_tokens(cluster: Cluster, kind: str) -> float:
     return measured(cluster, "hearth_tokens_total", model=MODEL, kind=kind)
 
 
+def edited(agent: httpx.Client, file: Path, text: str) -> None:
+    """As a plugin tells of every change of a file."""
+    answer = agent.post("/v1/lsp-did-changed", json={"uri": f"file://{file}", "text": text})
+    assert answer.status_code == 200, answer.text
+
+
+def reported(home: Path, folder: str) -> list[str]:
+    """Files of the agent's reports: those that wait ("compressed") or were taken ("sent")."""
+    return [path.name for path in (home / ".cache/refact/telemetry" / folder).glob("*.json")]
+
+
+def counted(cluster: Cluster) -> list[float]:
+    """Characters by the robot, completions, those of which all was left, and calls."""
+    model = {"model": MODEL, "adapter": ""}
+    labels = {
+        "hearth_written_characters_total": {"by": "robot", "language": "Python", **model},
+        "hearth_written_completions_total": {"language": "Python", **model},
+        "hearth_remaining_completions_total": {"after_seconds": "360", "remaining": "100", **model},
+        "hearth_plugin_calls_total": {"scope": "completion", "result": "ok"},
+    }
+    return [measured(cluster, name, **wanted) for name, wanted in labels.items()]
+
+
 def test_the_agent_reads_our_caps_and_no_other_server_is_in_them(
     cluster: Cluster, agent: httpx.Client
 ) -> None:
@@ -79,6 +103,8 @@ def test_the_agent_reads_our_caps_and_no_other_server_is_in_them(
     assert caps["code_chat_default_model"].startswith(MODEL)
     assert MODEL in caps["code_completion_models"]
     assert MODEL in caps["code_chat_models"]
+    assert caps["telemetry_basic_dest"] == f"{cluster.url}/stats/telemetry-basic"
+    assert caps["telemetry_basic_retrieve_my_own"] == f"{cluster.url}/stats/rh-stats"
     addresses = [value for value in caps.values() if "://" in str(value)]
     assert addresses
     assert all(str(address).startswith(cluster.url) for address in addresses)
@@ -159,6 +185,45 @@ def test_the_agent_sees_changes_by_the_version_in_an_answer(
         complete(agent, at_the_cursor(AFTER[0]))
         until(lambda: version() > before)
         admin.delete(f"/api/v1/adapters/{made.json()['adapter_id']}")
+
+
+def test_the_agent_reports_what_was_written_and_shows_it(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "circle.py"
+    body = at_the_cursor(AFTER[0])
+    body["inputs"] |= {"sources": {str(file): f"{BEFORE}):\n{AFTER[0]}"}}
+    body["inputs"]["cursor"]["file"] = str(file)
+    with refact_agent(cluster, cluster.token, tmp_path, reports=True) as agent:
+        edited(agent, file, f"{BEFORE}):\n{AFTER[0]}")
+        answer = agent.post("/v1/code-completion", json=body).json()
+        text = str(answer["choices"][0]["code_completion"])
+        accepted = {"snippet_telemetry_id": answer["snippet_telemetry_id"]}
+        assert agent.post("/v1/snippet-accepted", json=accepted).json() == {"success": True}
+        edited(agent, file, f"{BEFORE}{text}):\n{AFTER[0]}")
+    assert not reported(tmp_path, "sent")
+    assert {name.rpartition("-")[2] for name in reported(tmp_path, "compressed")} == {
+        "comp.json",
+        "net.json",
+        "rh.json",
+    }
+    before = counted(cluster)
+    num_robot_characters = len("".join(text.split()))
+    assert num_robot_characters
+    with refact_agent(cluster, cluster.token, tmp_path, reports=True) as agent:
+        until(lambda: len(reported(tmp_path, "sent")) == 3)
+        after = counted(cluster)
+        plots = json.loads(agent.get("/v1/get-dashboard-plots").json()["data"])
+    assert [new - old for new, old in zip(after, before, strict=True)] == [
+        num_robot_characters,
+        1,
+        1,
+        1,
+    ]
+    (shown,) = plots["table_refact_impact"]["data"]
+    assert (shown["lang"], shown["refact"], shown["completions"]) == (
+        ".py",
+        num_robot_characters,
+        1,
+    )
 
 
 def test_the_agent_tells_that_its_token_is_wrong(

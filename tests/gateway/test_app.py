@@ -7,13 +7,26 @@ from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 from services.cluster.identity import Scope
 from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
 from services.cluster.store.connection import Store
+from services.gateway.app import create_app
+from services.gateway.dialects.table import DIALECTS
+from services.gateway.request_body import StrictRoute
 from tests.gateway.conftest import MODEL, Gateway, deployment, gateway_settings, serving
+
+# What is no dialect and takes a body from a plugin.
+OTHER_BODIES = (
+    "/v1/embeddings",
+    "/v1/events",
+    "/tabby/v1/events",
+    "/stats/telemetry-basic",
+    "/stats/telemetry-snippets",
+)
 
 
 async def test_every_answer_has_a_request_id(gateway: Gateway) -> None:
@@ -48,7 +61,8 @@ async def test_malformed_bodies_are_told_why(gateway: Gateway, body: bytes) -> N
     [
         (b"{", "not valid JSON"),
         (b'{"model": "\xff"}', "not valid JSON"),
-        (b"[" * 100_000, "not valid JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"[]", "must be a JSON object"),
         (b'{"model": "m", "deployment_id": "\\ud800"}', "half a surrogate pair"),
     ],
 )
@@ -60,6 +74,47 @@ async def test_malformed_bodies_of_the_administration_are_told_why(
         answer = await client.post("/api/v1/deployments", content=body, headers=headers)
     assert answer.status_code == 400, answer.text
     assert told in answer.json()["detail"]
+
+
+def test_every_json_body_is_read_strictly() -> None:
+    lenient = [
+        route.path
+        for route in create_app().routes
+        if isinstance(route, APIRoute) and route.body_field and not isinstance(route, StrictRoute)
+    ]
+    assert lenient == []
+
+
+@pytest.mark.parametrize("path", [*dict.fromkeys(d.path for d in DIALECTS), *OTHER_BODIES])
+async def test_half_a_character_is_refused_in_every_dialect(gateway: Gateway, path: str) -> None:
+    async with gateway.client() as client:
+        for half in (b"\\ud83d", b"\\ude00", b"\\ude00\\ud83d", b"\\uD83D\\ud83d\\ude00"):
+            answer = await client.post(path, content=b'{"model": "%s", "prompt": "a"}' % half)
+            assert answer.status_code == 400, answer.text
+            assert "half a surrogate pair" in answer.text
+
+
+async def test_a_whole_character_may_be_said_in_two_halves(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        body = b'{"prompt": "\\ud83d\\ude00", "echo": true, "max_tokens": 1}'
+        answer = await client.post("/v1/completions", content=body)
+    assert answer.json()["choices"][0]["text"].startswith("\U0001f600")
+
+
+async def test_a_fault_of_ours_is_not_told_as_the_clients(gateway: Gateway) -> None:
+    """Text of ours that UTF-8 cannot hold was once "half a character" of the request."""
+    app = create_app(gateway.state)
+
+    @app.get("/fault")
+    async def fault() -> None:
+        "\ud800".encode()
+
+    app.router.routes.insert(0, app.router.routes.pop())
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        answer = await client.get("/fault")
+    assert answer.status_code == 500
+    assert "fault of its own" in answer.json()["detail"]
 
 
 async def test_a_long_body_is_refused(gateway: Gateway) -> None:

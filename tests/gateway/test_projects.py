@@ -174,7 +174,7 @@ REFUSED = [
     ("GET", f"projects?page_token={'9' * 5000}", {}, 400, "page_token"),
     ("POST", "projects", {}, 400, "name"),
     ("POST", "projects", {"name": "a b"}, 400, "a b"),
-    ("POST", "projects", {"name": "\ud800"}, 400, "name"),
+    ("POST", "projects", {"name": "\ud800"}, 400, "surrogate"),
     ("POST", "projects", {"name": "x", "colour": "red"}, 400, "colour"),
     ("PATCH", "projects/none", {"name": "x"}, 404, "none"),
     ("PATCH", "projects/none", {}, 400, "finetune_model"),

@@ -112,8 +112,9 @@ def test_required_keys_are_there(replicas: list[ReplicaRecord]) -> None:
 def test_no_address_is_left_to_the_agents_makers() -> None:
     """An address that the old parser does not find is theirs."""
     old, new = both(view(replica(CODER)))
-    assert old["telemetry_basic_dest"] == old["telemetry_basic_retrieve_my_own"] == ""
-    assert set(new["telemetry_endpoints"].values()) == {""}
+    places = {"/stats/telemetry-basic", "/stats/telemetry-snippets", "/stats/rh-stats"}
+    assert {value for key, value in old.items() if key.startswith("telemetry_")} == places
+    assert set(new["telemetry_endpoints"].values()) == places
     assert "://" not in str((old, new))
     assert old["support_metadata"] is new["support_metadata"] is True, "else it has no name"
 

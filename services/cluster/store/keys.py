@@ -177,6 +177,8 @@ class Keys:
 
     # hash of NAME/DAY, with TTL: field → sum
     COUNTERS = Key("hearth:counters:{}", _HASH, Bound.EXPIRES, exported=True)
+    # zset of a user, trimmed and with TTL: WrittenRow by the time that it was reported
+    WRITTEN_ROWS = Key("hearth:written-rows:{}", _ZSET, Bound.EXPIRES, exported=True)
     # string with TTL: the newest batch of counts that a process has sent
     COUNTER_SENDER = Key("hearth:counter-sender:{}", _STRING, Bound.EXPIRES)
 

@@ -12,10 +12,11 @@ from services.gateway.auth import ADMIN, Caller
 from services.gateway.checkpoint_views import CheckpointPage, Publication, PublishedAdapterView
 from services.gateway.evaluation_views import EvaluationCasePage, EvaluationView
 from services.gateway.paging import PageWanted
+from services.gateway.request_body import StrictRoute
 from services.gateway.state import state_of
 from services.gateway.upstream.calls import answered
 
-router = APIRouter(prefix="/api/v1", tags=["runs"])
+router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=StrictRoute)
 Administrator = Annotated[Caller, Depends(ADMIN)]
 
 _PUBLISH_SECONDS = 120.0  # the weights are written

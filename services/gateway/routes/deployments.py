@@ -19,12 +19,12 @@ from services.gateway.deployment_views import (
     NewDeployment,
 )
 from services.gateway.proto_values import number_of
-from services.gateway.request_body import changes_in
+from services.gateway.request_body import StrictRoute, changes_in
 from services.gateway.state import GatewayState, state_of
 from services.gateway.upstream.calls import ANSWER_SECONDS, answered
 from services.gateway.views import DeploymentView, by_age
 
-router = APIRouter(prefix="/api/v1/deployments", tags=["deployments"])
+router = APIRouter(prefix="/api/v1/deployments", tags=["deployments"], route_class=StrictRoute)
 Administrator = Annotated[Caller, Depends(ADMIN)]
 
 

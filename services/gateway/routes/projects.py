@@ -12,11 +12,11 @@ from services.cluster.pb.v1 import datascan_pb2 as pb
 from services.gateway.auth import ADMIN, Caller
 from services.gateway.paging import PageWanted
 from services.gateway.project_views import NewProject, ProjectChanges, ProjectPage, ProjectView
-from services.gateway.request_body import changes_in
+from services.gateway.request_body import StrictRoute, changes_in
 from services.gateway.state import state_of
 from services.gateway.upstream.calls import answered
 
-router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
+router = APIRouter(prefix="/api/v1/projects", tags=["projects"], route_class=StrictRoute)
 Administrator = Annotated[Caller, Depends(ADMIN)]
 
 

@@ -24,11 +24,11 @@ from services.gateway.provider_views import (
     checked_address,
     checked_models,
 )
-from services.gateway.request_body import changes_in
+from services.gateway.request_body import StrictRoute, changes_in
 from services.gateway.speakers import RemoteModel
 from services.gateway.state import GatewayState, state_of
 
-router = APIRouter(prefix="/api/v1/providers", tags=["providers"])
+router = APIRouter(prefix="/api/v1/providers", tags=["providers"], route_class=StrictRoute)
 Administrator = Annotated[Caller, Depends(ADMIN)]
 
 _TEST_QUESTION = "Answer with the word ready."

@@ -16,7 +16,7 @@ from services.gateway.event_stream import EventStream, LastSeen, described, foll
 from services.gateway.live_answer import KEEP_ALIVE, event
 from services.gateway.paging import PageWanted
 from services.gateway.proto_values import number_of, values_of
-from services.gateway.request_body import IdempotencyKey
+from services.gateway.request_body import IdempotencyKey, StrictRoute
 from services.gateway.run_plan_views import RunParameterList, RunPlanView, RunSpec
 from services.gateway.run_views import (
     RunEventKind,
@@ -29,7 +29,7 @@ from services.gateway.run_views import (
 from services.gateway.state import GatewayState, state_of
 from services.gateway.upstream.calls import answered, streamed
 
-router = APIRouter(prefix="/api/v1", tags=["runs"])
+router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=StrictRoute)
 Administrator = Annotated[Caller, Depends(ADMIN)]
 
 _PLAN_SECONDS = 120.0  # the tokens of a dataset are counted once

@@ -16,11 +16,12 @@ from services.gateway.event_stream import EventStream, LastSeen, described, foll
 from services.gateway.live_answer import KEEP_ALIVE, event
 from services.gateway.paging import PageWanted
 from services.gateway.proto_values import values_of
+from services.gateway.request_body import StrictRoute
 from services.gateway.scan_views import NewScan, ScanEvents, ScanPage, ScanView
 from services.gateway.state import GatewayState, state_of
 from services.gateway.upstream.calls import answered, streamed
 
-router = APIRouter(prefix="/api/v1", tags=["scans"])
+router = APIRouter(prefix="/api/v1", tags=["scans"], route_class=StrictRoute)
 Administrator = Annotated[Caller, Depends(ADMIN)]
 
 

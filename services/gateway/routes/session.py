@@ -11,10 +11,11 @@ from starlette.requests import Request
 from services.cluster.errors import PermissionDenied, Unauthenticated
 from services.cluster.identity import SESSION_SECONDS
 from services.gateway.auth import ANYBODY, SIGNED_IN, Caller, refuse_other_sites, session_cookie
+from services.gateway.request_body import StrictRoute
 from services.gateway.state import state_of
 from services.gateway.views import SessionView
 
-router = APIRouter(prefix="/api/v1/session", tags=["session"])
+router = APIRouter(prefix="/api/v1/session", tags=["session"], route_class=StrictRoute)
 SignedIn = Annotated[Caller, Depends(SIGNED_IN)]
 
 

@@ -17,7 +17,7 @@ from services.gateway.event_stream import EventStream, described, follow
 from services.gateway.live_answer import KEEP_ALIVE, event
 from services.gateway.paging import PageWanted
 from services.gateway.proto_values import number_of, values_of
-from services.gateway.request_body import IdempotencyKey, changes_in
+from services.gateway.request_body import IdempotencyKey, StrictRoute, changes_in
 from services.gateway.source_views import (
     SourceChanges,
     SourceEvents,
@@ -30,7 +30,7 @@ from services.gateway.upload_body import FILE_BODY, BodySha256, chunks
 from services.gateway.upstream.calls import answered, streamed
 from services.gateway.upstream.uploads import sent
 
-router = APIRouter(prefix="/api/v1", tags=["sources"])
+router = APIRouter(prefix="/api/v1", tags=["sources"], route_class=StrictRoute)
 Administrator = Annotated[Caller, Depends(ADMIN)]
 
 UPLOAD_PATH = r"/api/v1/projects/[^/]+/sources/?"

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from services.cluster.errors import NotFound, PermissionDenied
 from services.cluster.identity import Scope
 from services.gateway.auth import SIGNED_IN, Caller
+from services.gateway.request_body import StrictRoute
 from services.gateway.state import state_of
 from services.gateway.views import CreatedToken, TokenView
 
-router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"])
+router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"], route_class=StrictRoute)
 Owner = Annotated[Caller, Depends(SIGNED_IN)]
 
 

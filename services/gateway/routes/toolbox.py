@@ -9,11 +9,12 @@ from starlette.requests import Request
 
 from services.cluster.toolbox import ToolboxRecord
 from services.gateway.auth import ADMIN, COMPLETIONS, Caller
+from services.gateway.request_body import StrictRoute
 from services.gateway.state import state_of
 from services.gateway.toolbox.commands import listed, put, reset
 from services.gateway.toolbox_views import ToolboxCommandView, WantedCommand
 
-router = APIRouter(prefix="/api/v1/toolbox", tags=["toolbox"])
+router = APIRouter(prefix="/api/v1/toolbox", tags=["toolbox"], route_class=StrictRoute)
 Developer = Annotated[Caller, Depends(COMPLETIONS)]
 Administrator = Annotated[Caller, Depends(ADMIN)]
 

@@ -26,12 +26,13 @@ from services.gateway.model_views import (
     WeightsView,
 )
 from services.gateway.proto_values import values_of
+from services.gateway.request_body import StrictRoute
 from services.gateway.state import GatewayState, state_of
 from services.gateway.upload_body import FILE_BODY, BodySha256, chunks
 from services.gateway.upstream.calls import answered, lost, streamed
 from services.gateway.upstream.uploads import sent
 
-router = APIRouter(prefix="/api/v1/models", tags=["models"])
+router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=StrictRoute)
 Administrator = Annotated[Caller, Depends(ADMIN)]
 
 UPLOAD_PATH = r"/api/v1/models/.+/weights/?"

@@ -34,6 +34,7 @@ from services.cluster.runs import (
 from services.cluster.sources import Sources
 from services.cluster.store.connection import Store
 from services.cluster.store.counters import Counters, counts_of_day
+from services.cluster.telemetry_records import WrittenRow, WrittenRows
 from services.cluster.toolbox import ToolboxChange, ToolboxRecord
 
 # Whatever a person may type, and what breaks formats: quotes, newlines, "{}", "%", other planes.
@@ -107,6 +108,21 @@ async def make(store: Store, wanted: Wanted) -> Made:
     async with Counters(store) as counters:
         for number, text in enumerate(wanted.texts):
             counters.add("usage", text, number + 1)
+    rows = [
+        WrittenRow(
+            report_id="r",
+            number=number,
+            model=text,
+            file_extension=".py",
+            human_characters=1,
+            robot_characters=2,
+            num_completions=1,
+            started_at=1,
+            ended_at=2,
+        )
+        for number, text in enumerate(wanted.texts)
+    ]
+    await WrittenRows(store).add(admin.user_id, rows)
     return made
 
 
@@ -222,6 +238,7 @@ async def read(store: Store, made: Made) -> dict[str, Any]:
         "due": [project_id for project_id, _ in await projects.due()],
         "tokens": sorted(await Identity(store).list_tokens(), key=lambda token: token.token_id),
         "admin": await Identity(store).user("admin"),
+        "written": await WrittenRows(store).of_user("admin"),
         "registry": (view.deployments, view.adapters, view.models, view.toolbox),
         "usage": await counts_of_day(store, "usage", today),
         "known": [await queue.known(JobKind.RUN, f"run-{n}") for n in range(len(made.job_ids))],
