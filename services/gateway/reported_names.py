@@ -14,10 +14,14 @@ def known(view: ClusterView, name: str, team_id: str | None = None) -> tuple[str
 
     Without a team, of all teams.
     """
-    for provider in view.providers.values():
-        if team_id is None or provider.is_for(team_id):
-            if any(provider.model_name(model) == name for model in provider.models):
-                return name, ""
+    elsewhere = {
+        provider.model_name(model)
+        for provider in view.providers.values()
+        if team_id is None or provider.is_for(team_id)
+        for model in provider.models
+    }
+    if name in elsewhere:
+        return name, ""
     model, colon, adapter_id = name.partition(":")
     teams = ("", team_id)
     if not any(

@@ -224,7 +224,8 @@ async def test_calls_are_counted_without_their_addresses(client: httpx.AsyncClie
             before[scope, result] + count
         )
     metrics = (await client.get("/metrics")).text
-    assert "secret" not in metrics
+    assert "/home/me" not in metrics
+    assert SECRET not in metrics
     assert CALL["url"] not in metrics
 
 
