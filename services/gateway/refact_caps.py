@@ -3,6 +3,7 @@
 Pure: offers in, a JSON value out. The forms are those of the original server: from agent 0.10.15 on
 models with their fill-in-the-middle tokens, before that a flat list and a record for each model.
 An address that is left out means one of the agent's makers, so all of them are said, "" for none.
+They are relative to that of the caps, without a slash before: so they hold behind any path prefix.
 `support_metadata` makes the agent name itself in every request: problems.py answers it differently.
 """
 
@@ -25,7 +26,7 @@ _RAG_SHARE = 0.5
 # to complete when less than 512 tokens are left.
 _MIN_CONTEXT_TOKENS_FOR_RAG = 4096
 _SUFFIX_FIRST = frozenset({"seed-coder"})
-_TOKENIZER_PLACE = "/tokenizer/"
+_TOKENIZER_PLACE = "tokenizer/"
 
 
 def caps_for(user_agent: str, offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
     return {
         "cloud_name": _CLOUD_NAME,
         "completion": {
-            "endpoint": "/v1/completions",
+            "endpoint": "v1/completions",
             "models": {
                 name: {
                     "n_ctx": offer.replica.context_tokens,
@@ -63,7 +64,7 @@ def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
             "default_multiline_model": default,
         },
         "chat": {
-            "endpoint": "/v1/chat/completions",
+            "endpoint": "v1/chat/completions",
             "models": {
                 name: {
                     "n_ctx": offer.replica.context_tokens,
@@ -75,7 +76,7 @@ def new_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
             "default_model": chatting[0].auto.name if chatting else "",
         },
         "embedding": {
-            "endpoint": "/v1/embeddings",
+            "endpoint": "v1/embeddings",
             "models": {
                 offer.base.name: {
                     "n_ctx": offer.replica.context_tokens,
@@ -109,8 +110,8 @@ def old_caps(offers: Sequence[Offer], caps_version: int) -> dict[str, Any]:
     return {
         "cloud_name": _CLOUD_NAME,
         "endpoint_style": "openai",
-        "endpoint_template": "/v1/completions",
-        "endpoint_chat_passthrough": "/v1/chat/completions",
+        "endpoint_template": "v1/completions",
+        "endpoint_chat_passthrough": "v1/chat/completions",
         "telemetry_basic_dest": "",
         "telemetry_basic_retrieve_my_own": "",
         "telemetry_corrected_snippets_dest": "",
@@ -146,7 +147,7 @@ def _old_embedding(offers: Sequence[Offer]) -> dict[str, Any]:
     replica = embedding[0].replica
     return {
         "default_embeddings_model": replica.model,
-        "endpoint_embeddings_template": "/v1/embeddings",
+        "endpoint_embeddings_template": "v1/embeddings",
         "endpoint_embeddings_style": "openai",
         "size_embeddings": replica.embedding_size,
         "embedding_n_ctx": replica.context_tokens,

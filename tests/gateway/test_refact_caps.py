@@ -145,7 +145,7 @@ def test_a_model_is_described() -> None:
         assert record["supports_scratchpads"] == {"PASSTHROUGH": {}}
     assert old["code_completion_n_ctx"] == 0, "the agent would stop at 2048"
     assert old["tokenizer_rewrite_path"][CODER] == "hearth--coder"
-    assert new["tokenizer_endpoints"][CODER] == "/tokenizer/hearth--coder"
+    assert new["tokenizer_endpoints"][CODER] == "tokenizer/hearth--coder"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_loaded_adapters_are_models_of_their_own() -> None:
     assert set(old["running_models"]) == names
     assert old["code_completion_models"].keys() == old["code_chat_models"].keys() == names
     assert new["completion"]["models"].keys() == new["chat"]["models"].keys() == names
-    assert new["tokenizer_endpoints"] == dict.fromkeys(names, "/tokenizer/hearth--coder")
+    assert new["tokenizer_endpoints"] == dict.fromkeys(names, "tokenizer/hearth--coder")
 
 
 def test_a_model_is_offered_for_what_it_can_do() -> None:
