@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -82,6 +83,7 @@ async def python_proxy(
 # Buffering is on, as it is by default.
 _NGINX = """
 daemon off;
+{user}
 worker_processes 1;
 error_log stderr warn;
 pid {folder}/nginx.pid;
@@ -107,8 +109,10 @@ async def nginx(folder: Path, port: int, places: str) -> AsyncIterator[None]:
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if program is None:
         pytest.skip("no nginx on this machine (Debian, Ubuntu: apt install nginx-light)")
+    # Else workers of root's nginx are nobody, who may write nothing here.
+    user = "user root;" if os.geteuid() == 0 else ""
     configuration = folder / "nginx.conf"
-    configuration.write_text(_NGINX.format(folder=folder, port=port, places=places))
+    configuration.write_text(_NGINX.format(folder=folder, port=port, places=places, user=user))
     process = await asyncio.create_subprocess_exec(
         program, "-p", str(folder), "-c", str(configuration)
     )
