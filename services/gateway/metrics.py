@@ -24,5 +24,10 @@ COMPLETION_EVENTS = Counter(
     "What became of completions in editors: shown, accepted, accepted_line, dismissed.",
     ["model", "adapter", "event"],
 )
+REPOSITORY_CONTEXT = Counter(
+    "hearth_repository_context",
+    "What came of asking for files of a repository: given, empty, late, failed.",
+    ["outcome"],
+)
 OPEN_GENERATIONS = Gauge("hearth_open_generations", "Generations that run now.")
 DISCONNECTS = Counter("hearth_disconnects", "Clients that went away before their answer was whole.")

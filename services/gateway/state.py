@@ -18,6 +18,7 @@ from services.cluster.registry_cache import RegistryCache
 from services.cluster.store.connection import Store
 from services.cluster.tasks import end
 from services.cluster.token_table import TokenTable
+from services.gateway.repository_context import RepositoryContext
 from services.gateway.sessions import Sessions
 from services.gateway.settings import GatewaySettings
 from services.gateway.upstream.channels import Channels
@@ -29,7 +30,10 @@ _PAGE_SECONDS = 10.0
 
 @dataclass
 class GatewayState:
-    """`stopping`: nothing new is taken. `ending`: answers that are still open end now."""
+    """`stopping`: nothing new is taken. `ending`: answers that are still open end now.
+
+    `repository_context` is asked for files beside a cursor; there is no source of them yet.
+    """
 
     settings: GatewaySettings
     registry: Registry
@@ -42,6 +46,7 @@ class GatewayState:
     replicas: Replicas
     services: Services
     pages: httpx.AsyncClient
+    repository_context: RepositoryContext | None = None
     tokenizers: dict[str, bytes] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
