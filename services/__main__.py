@@ -32,6 +32,7 @@ from services.cluster.registry import ClusterView, Registry
 from services.cluster.settings import LocationSettings, load
 from services.cluster.store.connection import Store
 from services.cluster.tasks import end
+from services.gateway.settings import GatewaySettings
 
 SERVICES = ("inference", "datascan", "finetune", "gateway", "webui")
 _REDIS_START_SECONDS = 120  # a long append-only file is read back first
@@ -138,11 +139,17 @@ class Announcer:
     """Says what changes, with the seconds since the start; nothing that an earlier start left."""
 
     def __init__(
-        self, store: Store, terminal: Terminal, pids: Callable[[], Collection[int]]
+        self,
+        store: Store,
+        terminal: Terminal,
+        pids: Callable[[], Collection[int]],
+        public_url: str = "",
     ) -> None:
+        """`public_url` is told in place of the gateway's own address, unless it is empty."""
         self._identity = Identity(store)
         self._terminal = terminal
         self._pids = pids
+        self._public_url = public_url
         self._up: dict[str, str] = {}  # service → the process_id that was told to be up
         self._link_told = False
         self._told: dict[str, _Told] = {}
@@ -171,9 +178,7 @@ class Announcer:
         if ready and gateway and not self.ready and all(service in up for service in SERVICES):
             self.ready = True
             models = ", ".join(sorted(ready))
-            self._terminal.say(
-                f"\nHearth is ready: http://{gateway.http_address} answers with {models}."
-            )
+            self._terminal.say(f"\nHearth is ready: {self._url(gateway)} answers with {models}.")
             self._terminal.say("Ctrl-C stops everything.\n")
 
     async def _tell_link(self, gateway: ProcessRecord) -> None:
@@ -181,11 +186,14 @@ class Announcer:
         self._link_told = True
         minutes = SIGN_IN_LINK_SECONDS // 60
         for line in (
-            f"\n  GUI and API  http://{gateway.http_address}",
-            f"  Sign in      http://{gateway.http_address}/sign-in#link={link}",
+            f"\n  GUI and API  {self._url(gateway)}",
+            f"  Sign in      {self._url(gateway)}/sign-in#link={link}",
             f"               works once, {minutes} minutes; `make admin-link` prints another\n",
         ):
             self._terminal.say(line)
+
+    def _url(self, gateway: ProcessRecord) -> str:
+        return self._public_url or f"http://{gateway.http_address}"
 
     def _tell_deployments(self, view: ClusterView, answering_ids: set[str]) -> set[str]:
         """The models that are ready."""
@@ -246,7 +254,7 @@ def still_doing(detail: str) -> str:
     return found[1] if found else "starting"
 
 
-async def run(settings: LocationSettings) -> int:
+async def run(settings: LocationSettings, public_url: str) -> int:
     terminal = Terminal()
     data_dir = settings.data_dir.resolve()
     logs = data_dir / "logs"
@@ -274,7 +282,9 @@ async def run(settings: LocationSettings) -> int:
         terminal.report("redis is up")
         for child in children:
             await child.start()
-        announcer = Announcer(store, terminal, lambda: {c.pid for c in children if c.pid})
+        announcer = Announcer(
+            store, terminal, lambda: {c.pid for c in children if c.pid}, public_url
+        )
         return await _watch(store, announcer, terminal, [*children, redis], stop)
     finally:
         terminal.say("Stopping.")
@@ -319,9 +329,10 @@ async def _watch(
 
 def main() -> int:
     settings = load(LocationSettings)
+    public_url = load(GatewaySettings).public_url
     try:
         with only_launcher(settings.data_dir.resolve()):
-            return asyncio.run(run(settings))
+            return asyncio.run(run(settings, public_url))
     except HearthError as error:
         print(error.message, file=sys.stderr)  # noqa: T201
         return 2

@@ -28,11 +28,13 @@ IMPORTING = "Replica d-0 is importing the engine."
 class Screen:
     """A launcher's terminal, with a clock that tests turn, and views for it."""
 
-    def __init__(self, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self, store: Store, capsys: pytest.CaptureFixture[str], public_url: str = ""
+    ) -> None:
         self.now = 0.0
         self.pids: set[int] = set()
         self._terminal = Terminal(clock=lambda: self.now)
-        self._announcer = Announcer(store, self._terminal, lambda: self.pids)
+        self._announcer = Announcer(store, self._terminal, lambda: self.pids, public_url)
         self._capsys = capsys
 
     async def after(self, view: ClusterView) -> list[str]:
@@ -116,6 +118,19 @@ async def test_own_processes_do_not_make_an_earlier_replica_ready(screen: Screen
     assert (await screen.after(new))[:2] == [
         "m: ready.",
         "Hearth is ready: http://127.0.0.1:1 answers with m.",
+    ]
+
+
+async def test_the_public_address_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    public = "https://tools.example/hearth"
+    told = await Screen(store, capsys, public).after(
+        Screen(store, capsys).view(READY, replica=ReplicaPhase.READY)
+    )
+    addresses = [word for line in told for word in line.split() if "://" in word]
+    assert [address.partition("#")[0] for address in addresses] == [
+        public,
+        f"{public}/sign-in",
+        public,
     ]
 
 

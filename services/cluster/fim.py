@@ -12,11 +12,33 @@ from services.cluster.records import FimTokens
 
 
 @dataclass(frozen=True)
+class RepositoryForm:
+    """How a family was taught files of one repository, which stand before the one at the cursor.
+
+    `name_token` and the repository's name, then `file_token`, a path and a text for each file.
+    `line_end` closes the name and each file. `cursor` takes the place of the family's `order`;
+    "{path}" in it is that of the file at the cursor.
+    """
+
+    name_token: str
+    file_token: str
+    line_end: str
+    cursor: tuple[str, ...]
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """All that the form needs of a tokenizer."""
+        own = (part for part in self.cursor if not part.startswith("{"))
+        return (self.name_token, self.file_token, *own)
+
+
+@dataclass(frozen=True)
 class FimFamily:
     """`order`: token texts and the two parts, as the prompt is built.
 
     A family is recognised by having all tokens of `order`. `cursor_token` is the one that only a
     fill-in-the-middle prompt has. `stops` end the answer, as far as the model has them.
+    `repository` is None for a family that was not taught files of a repository by tokens.
     """
 
     family: str
@@ -26,6 +48,7 @@ class FimFamily:
     middle: str
     cursor_token: str
     stops: tuple[str, ...]
+    repository: RepositoryForm | None = None
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -48,11 +71,49 @@ class FimFamily:
         )
 
 
-def _marks(family: str, prefix: str, suffix: str, middle: str, *stops: str) -> FimFamily:
+def _marks(
+    family: str,
+    prefix: str,
+    suffix: str,
+    middle: str,
+    *stops: str,
+    repository: RepositoryForm | None = None,
+) -> FimFamily:
     """Prefix, suffix, middle: the order of most families."""
     order = (prefix, "{prefix}", suffix, "{suffix}", middle)
-    return FimFamily(family, order, prefix, suffix, middle, middle, stops)
+    return FimFamily(family, order, prefix, suffix, middle, middle, stops, repository)
 
+
+# Figure 4 of the technical report of Qwen2.5-Coder.
+_QWEN_REPOSITORY = RepositoryForm(
+    "<|repo_name|>",
+    "<|file_sep|>",
+    "\n",
+    (
+        "<|file_sep|>",
+        "{path}",
+        "<|fim_prefix|>",
+        "{prefix}",
+        "<|fim_suffix|>",
+        "{suffix}",
+        "<|fim_middle|>",
+    ),
+)
+# Section 5.1 of the paper of StarCoder2. The path at the cursor is a part of what was cut in three.
+_STARCODER2_REPOSITORY = RepositoryForm(
+    "<repo_name>",
+    "<file_sep>",
+    "",
+    (
+        "<file_sep>",
+        "<fim_prefix>",
+        "{path}",
+        "{prefix}",
+        "<fim_suffix>",
+        "{suffix}",
+        "<fim_middle>",
+    ),
+)
 
 # The first family whose tokens are all there is taken, so the more particular come first.
 FAMILIES = (
@@ -67,6 +128,7 @@ FAMILIES = (
         "<|file_sep|>",
         "<|im_start|>",
         "<|im_end|>",
+        repository=_QWEN_REPOSITORY,
     ),
     FimFamily(
         "codegemma",
@@ -86,6 +148,7 @@ FAMILIES = (
         "<file_sep>",
         "<repo_name>",
         "<fim_pad>",
+        repository=_STARCODER2_REPOSITORY,
     ),
     _marks("santacoder", "<fim-prefix>", "<fim-suffix>", "<fim-middle>", "<|endoftext|>"),
     FimFamily(

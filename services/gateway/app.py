@@ -23,6 +23,7 @@ from services.gateway import auth
 from services.gateway.bounded_body import BoundedBody
 from services.gateway.metrics import HTTP_SECONDS
 from services.gateway.problems import problem_answer
+from services.gateway.public_address import PublicAddress
 from services.gateway.request_body import explain
 from services.gateway.routes import (
     adapters,
@@ -123,6 +124,8 @@ def create_app(state: GatewayState | None = None) -> FastAPI:
     if state and state.settings.trusted_proxies:
         proxies = state.settings.trusted_proxies
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
+    if state:
+        app.add_middleware(PublicAddress, settings=state.settings)
     return app
 
 

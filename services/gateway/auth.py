@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -13,7 +12,7 @@ from starlette.routing import BaseRoute
 
 from services.cluster.errors import PermissionDenied, StoreUnavailable, Unauthenticated
 from services.cluster.identity import SCOPES, Scope
-from services.gateway.settings import GatewaySettings
+from services.gateway.public_address import is_own_origin, path_prefix
 from services.gateway.state import state_of
 
 # Of everybody who is in no other: what is made in it is seen by all of them.
@@ -29,9 +28,12 @@ _IMPLIED = {
 }
 
 
-def session_cookie(settings: GatewaySettings) -> str:
-    """Browsers send cookies to every port of a host: two Hearths must not share a name."""
-    return f"hearth_session_{settings.port}"
+def session_cookie(request: Request) -> str:
+    """Browsers send cookies to every port of a host, and to the paths below that of the cookie:
+    two Hearths must not share a name.
+    """
+    port = state_of(request).settings.port
+    return f"hearth_session_{port}{path_prefix(request).replace('/', '_')}"
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ async def identify(request: Request) -> Caller | None:
         if not state.settings.open_completions:
             raise Unauthenticated("The token is not known here, was revoked or has expired.")
         return None
-    session_id = request.cookies.get(session_cookie(state.settings), "")
+    session_id = request.cookies.get(session_cookie(request), "")
     found = await state.sessions.find(session_id) if session_id else None
     if found is None:
         return None
@@ -137,7 +139,7 @@ def _team(team_id: str) -> str:
 def refuse_other_sites(request: Request) -> None:
     """Raises PermissionDenied for what a page of another site sent."""
     origin = request.headers.get("origin")
-    if origin and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin and not is_own_origin(request, origin, state_of(request).settings):
         raise PermissionDenied("A page of another site may not use Hearth in your name.")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.cluster.errors import BadRequest, PayloadTooLarge
+from services.gateway.public_address import own_path
 from services.gateway.settings import MIB
 
 # Path to the longest body in bytes.
@@ -27,7 +28,7 @@ class BoundedBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        bounded = _bounded(scope, receive, self._limit(scope["path"]), self._silent_seconds())
+        bounded = _bounded(scope, receive, self._limit(own_path(scope)), self._silent_seconds())
         await self._app(scope, bounded, send)
 
 

@@ -47,6 +47,11 @@ PLUGIN_CALLS = Counter(
 PLUGIN_SNIPPETS = Counter(
     "hearth_plugin_snippets", "Completions whose text Refact's plugins sent; it is not kept."
 )
+REPOSITORY_CONTEXT = Counter(
+    "hearth_repository_context",
+    "What came of asking for files of a repository: given, empty, late, failed.",
+    ["outcome"],
+)
 OPEN_GENERATIONS = Gauge("hearth_open_generations", "Generations that run now.")
 DISCONNECTS = Counter("hearth_disconnects", "Clients that went away before their answer was whole.")
 PROVIDER_REQUESTS = Counter(

@@ -3,6 +3,7 @@
 Pure: offers in, a JSON value out. The forms are those of the original server: from agent 0.10.15 on
 models with their fill-in-the-middle tokens, before that a flat list and a record for each model.
 An address that is left out means one of the agent's makers, so all of them are said.
+They are relative to that of the caps, without a slash before: so they hold behind any path prefix.
 `support_metadata` makes the agent name itself in every request: problems.py answers it differently.
 """
 
@@ -17,9 +18,9 @@ from services.gateway.speakers import Speaker
 
 CLOUD_NAME = "Hearth"
 # Paths of routes/refact_telemetry.py; the agent joins them to the address that it was given.
-TELEMETRY_PLACE = "/stats/telemetry-basic"
-SNIPPETS_PLACE = "/stats/telemetry-snippets"
-WRITTEN_PLACE = "/stats/rh-stats"
+TELEMETRY_PLACE = "stats/telemetry-basic"
+SNIPPETS_PLACE = "stats/telemetry-snippets"
+WRITTEN_PLACE = "stats/rh-stats"
 _AGENT_VERSION = re.compile(r"refact-lsp[ /](\d+)\.(\d+)\.(\d+)")
 _FIRST_WITH_NEW_FORM = (0, 10, 15)
 # Families for which the agent can write what it found in other files before the prompt.
@@ -29,7 +30,7 @@ _RAG_SHARE = 0.5
 # to complete when less than 512 tokens are left.
 _MIN_CONTEXT_TOKENS_FOR_RAG = 4096
 _SUFFIX_FIRST = frozenset({"seed-coder"})
-_TOKENIZER_PLACE = "/tokenizer/"
+_TOKENIZER_PLACE = "tokenizer/"
 
 
 def caps_for(
@@ -57,7 +58,7 @@ def new_caps(offers: Sequence[Offer], caps_version: int, customization: str = ""
     return {
         "cloud_name": CLOUD_NAME,
         "completion": {
-            "endpoint": "/v1/completions",
+            "endpoint": "v1/completions",
             "models": {
                 name: {
                     "n_ctx": offer.speaker.context_tokens,
@@ -70,7 +71,7 @@ def new_caps(offers: Sequence[Offer], caps_version: int, customization: str = ""
             "default_multiline_model": default,
         },
         "chat": {
-            "endpoint": "/v1/chat/completions",
+            "endpoint": "v1/chat/completions",
             "models": {
                 name: {
                     "n_ctx": offer.speaker.context_tokens,
@@ -82,7 +83,7 @@ def new_caps(offers: Sequence[Offer], caps_version: int, customization: str = ""
             "default_model": _default(chatting),
         },
         "embedding": {
-            "endpoint": "/v1/embeddings",
+            "endpoint": "v1/embeddings",
             "models": {
                 offer.base.name: {
                     "n_ctx": offer.speaker.context_tokens,
@@ -117,8 +118,8 @@ def old_caps(offers: Sequence[Offer], caps_version: int, customization: str = ""
     return {
         "cloud_name": CLOUD_NAME,
         "endpoint_style": "openai",
-        "endpoint_template": "/v1/completions",
-        "endpoint_chat_passthrough": "/v1/chat/completions",
+        "endpoint_template": "v1/completions",
+        "endpoint_chat_passthrough": "v1/chat/completions",
         "telemetry_basic_dest": TELEMETRY_PLACE,
         "telemetry_basic_retrieve_my_own": WRITTEN_PLACE,
         "telemetry_corrected_snippets_dest": SNIPPETS_PLACE,
@@ -155,7 +156,7 @@ def _old_embedding(offers: Sequence[Offer]) -> dict[str, Any]:
     speaker = embedding[0].speaker
     return {
         "default_embeddings_model": speaker.model,
-        "endpoint_embeddings_template": "/v1/embeddings",
+        "endpoint_embeddings_template": "v1/embeddings",
         "endpoint_embeddings_style": "openai",
         "size_embeddings": speaker.embedding_size,
         "embedding_n_ctx": speaker.context_tokens,

@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from services.cluster.settings import ClusterSettings
 
 MIB = 1024**2
+# A path before ours. Its characters need no escape in a URL, a cookie or a page.
+PREFIX_FORM = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){1,8}")
+# What our own paths begin with: a prefix of that name could not be told from them.
+OWN_PLACES = frozenset(
+    {
+        "api",
+        "assets",
+        "coding_assistant_caps.json",
+        "healthz",
+        "metrics",
+        "readyz",
+        "refact-caps",
+        "stats",
+        "tabby",
+        "tokenizer",
+        "v1",
+        "v1beta",
+    }
+)
 
 
 class GatewaySettings(ClusterSettings):
     host: str = Field("127.0.0.1", description="Address that HTTP clients reach the gateway at.")
     port: int = Field(8008, ge=1, le=65535, description="Port that HTTP clients reach it at.")
     public_url: str = Field(
-        "", description="URL that people open, when it is another than that of host and port."
+        "",
+        description="URL that people open, when it is another than that of host and port. Its path"
+        " is what a proxy puts before ours.",
     )
     open_completions: bool = Field(
         False, description="Answers completions and chat without a token, as on a trusted network."
     )
     secure_cookies: bool = Field(
-        False, description="Marks the session cookie Secure: set it when a proxy speaks HTTPS."
+        False,
+        description="Marks the session cookie Secure, also where neither HEARTH_PUBLIC_URL nor a"
+        " trusted proxy says that browsers speak HTTPS.",
     )
     trusted_proxies: str = Field(
         "",
-        description="Addresses and networks (CIDR), with commas, of proxies whose X-Forwarded-For"
-        " says who asks; empty: none.",
+        description="Addresses and networks (CIDR), with commas, of proxies whose X-Forwarded-For,"
+        " -Proto, -Host and -Prefix say who asks and for what; empty: none.",
     )
     auth_stale_seconds: float = Field(
         600, gt=0, description="How long tokens are taken as last known while Redis is away."
@@ -73,6 +98,25 @@ class GatewaySettings(ClusterSettings):
         60, gt=0, le=120, description="Longest wait for replicas to load or unload an adapter."
     )
 
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        """Without a slash at the end. A page's address has more, which would be in every link."""
+        if not value:
+            return value
+        value = value.rstrip("/")
+        parts = urlsplit(value)
+        bare = f"{parts.scheme}://{parts.netloc}{parts.path}" == value and "@" not in parts.netloc
+        if parts.scheme not in ("http", "https") or not parts.netloc or not bare:
+            raise ValueError("must be an address such as https://tools.example/hearth")
+        if parts.path and not PREFIX_FORM.fullmatch(parts.path):
+            raise ValueError(
+                "may have a path of letters, digits and - . _ ~ between slashes, such as /hearth"
+            )
+        if (first := parts.path[1:].partition("/")[0]) in OWN_PLACES:
+            raise ValueError(f"may not have a path that begins with /{first}, as Hearth's own do")
+        return value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
@@ -88,7 +132,16 @@ class GatewaySettings(ClusterSettings):
         return ",".join(places)
 
     @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(ip_network(place) for place in self.trusted_proxies.split(",") if place)
+
+    @property
+    def path_prefix(self) -> str:
+        """Of the public URL, such as "/hearth"; "" where it has no path."""
+        return urlsplit(self.public_url).path
+
+    @property
     def url(self) -> str:
         """Where people reach the gateway, without a slash at the end."""
         host = "127.0.0.1" if self.host == "0.0.0.0" else self.host
-        return self.public_url.rstrip("/") or f"http://{host}:{self.port}"
+        return self.public_url or f"http://{host}:{self.port}"

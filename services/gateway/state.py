@@ -22,6 +22,7 @@ from services.cluster.telemetry_records import WrittenRows
 from services.cluster.token_table import TokenTable
 from services.cluster.toolbox import ToolboxCommand
 from services.gateway.audit import Audit
+from services.gateway.repository_context import RepositoryContext
 from services.gateway.sessions import Sessions
 from services.gateway.settings import GatewaySettings
 from services.gateway.toolbox.commands import default_commands
@@ -36,7 +37,10 @@ _PAGE_SECONDS = 10.0
 
 @dataclass
 class GatewayState:
-    """`stopping`: nothing new is taken. `ending`: answers that are still open end now."""
+    """`stopping`: nothing new is taken. `ending`: answers that are still open end now.
+
+    `repository_context` is asked for files beside a cursor; there is no source of them yet.
+    """
 
     settings: GatewaySettings
     registry: Registry
@@ -51,6 +55,7 @@ class GatewayState:
     services: Services
     sealer: Sealer
     pages: httpx.AsyncClient
+    repository_context: RepositoryContext | None = None
     tokenizers: dict[str, bytes] = field(default_factory=dict)
     toolbox_defaults: Mapping[str, ToolboxCommand] = field(default_factory=default_commands)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

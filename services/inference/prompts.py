@@ -9,6 +9,7 @@ from typing import Any
 from services.cluster.errors import BadRequest, ContextLengthExceeded
 from services.cluster.fim import FimFamily, family_named, recognise
 from services.inference.engines.chat import ChatOptions
+from services.inference.repository_prompt import RepositoryFiles, repository_prompt
 from services.inference.tokenization import Tokenizer, split_at, well_formed
 
 _DEFAULT_FIM_TOKENS = 256  # room for the answer when a request sets no max_tokens
@@ -56,8 +57,16 @@ class Prompts:
             )
         return BuiltPrompt(token_ids, "", self._stops_after(token_ids))
 
-    def from_cursor(self, prefix: str, suffix: str, max_tokens: int | None) -> BuiltPrompt:
-        """Fill-in-the-middle. What does not fit is cut at the ends that are far from the cursor."""
+    def from_cursor(
+        self,
+        prefix: str,
+        suffix: str,
+        max_tokens: int | None,
+        shown: RepositoryFiles = RepositoryFiles(()),  # noqa: B008 it is frozen
+    ) -> BuiltPrompt:
+        """Fill-in-the-middle. What does not fit is cut at the ends that are far from the cursor;
+        `shown` gets the room that both leave.
+        """
         if self.fim is None:
             raise BadRequest(
                 "This model has no fill-in-the-middle tokens: send a prompt without suffix.",
@@ -69,14 +78,11 @@ class Prompts:
         answer = min(max_tokens or _DEFAULT_FIM_TOKENS, self._context_tokens // 2)
         room = max(self._context_tokens - answer - len(fim.tokens), 0)
         before, after = cut_around_cursor(before, after, room)
-        token_ids: list[int] = []
-        for part in fim.order:
-            if part == "{prefix}":
-                token_ids += before
-            elif part == "{suffix}":
-                token_ids += after
-            else:
-                token_ids.append(tokenizer.special_tokens[part])
+        built = repository_prompt(tokenizer, fim, shown, room - len(before) - len(after))
+        parts = {"{path}": built.path, "{prefix}": before, "{suffix}": after}
+        token_ids = built.head
+        for part in built.order:
+            token_ids += parts[part] if part in parts else [tokenizer.special_tokens[part]]
         return BuiltPrompt(token_ids, "", self._fim_stops)
 
     def from_chat(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path, PurePosixPath
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -23,6 +25,13 @@ _REVALIDATED_CACHE = "no-cache"
 
 # First parts of paths that belong to APIs: a page is no answer there, whatever was meant.
 _NEVER_PAGES = frozenset({"assets", "api", "v1", "tabby"})
+
+# What the gateway says that proxies put before our paths: the header that they use for it. It is
+# written into a page, so that nothing else may come in that way.
+_PREFIX_HEADER = "x-forwarded-prefix"
+_PREFIX_FORM = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+# How the build writes addresses of its own in index.html.
+_OWN_ADDRESS = '="./'
 
 _SECURITY_HEADERS = {
     # Components set style attributes; scripts come from this server only.
@@ -48,7 +57,10 @@ def is_page(path: str) -> bool:
 
 
 class Pages(StaticFiles):
-    """Files of the build; any page's address gives index.html, which knows the pages."""
+    """Files of the build; any page's address gives index.html, which knows the pages.
+
+    Its addresses are relative in the build, and absolute where they are read, at any depth.
+    """
 
     def __init__(self, dist: Path) -> None:
         super().__init__(directory=dist, check_dir=False)
@@ -67,11 +79,19 @@ class Pages(StaticFiles):
                 return PlainTextResponse(
                     _NOT_BUILT, 503, {"Retry-After": "10", "Cache-Control": "no-store"}
                 )
-            response = await super().get_response(self._index.name, scope)
+            response = self._page(scope)
+        if path == self._index.name:
+            response = self._page(scope)
         hashed = path.replace(os.sep, "/").startswith(_HASHED)
         response.headers["Cache-Control"] = _HASHED_CACHE if hashed else _REVALIDATED_CACHE
         response.headers.update(_SECURITY_HEADERS)
         return response
+
+    def _page(self, scope: Scope) -> Response:
+        prefix = Headers(scope=scope).get(_PREFIX_HEADER, "")
+        place = prefix if _PREFIX_FORM.fullmatch(prefix) else ""
+        text = self._index.read_text(encoding="utf-8")
+        return HTMLResponse(text.replace(_OWN_ADDRESS, f'="{place}/'))
 
 
 async def _health(request: Request) -> Response:

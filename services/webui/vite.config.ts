@@ -6,6 +6,8 @@ const hearth = process.env.HEARTH_URL ?? "http://127.0.0.1:8008";
 
 export default defineConfig({
   plugins: [react()],
+  // Addresses in the build are relative: app.py writes into index.html what a proxy puts before them.
+  base: "./",
   build: {
     target: "es2023",
     assetsInlineLimit: 0,

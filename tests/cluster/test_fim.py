@@ -53,3 +53,17 @@ def test_a_family_record_may_lack_an_end() -> None:
     family = recognise(STARCODER - {"<|endoftext|>", "<file_sep>"})
     assert family is not None
     assert family.record(set(family.tokens)).end == ""
+
+
+FORMS = [family for family in FAMILIES if family.repository is not None]
+
+
+@pytest.mark.parametrize("family", FORMS, ids=[family.family for family in FORMS])
+def test_a_form_of_files_holds_the_whole_prompt(family: FimFamily) -> None:
+    form = family.repository
+    assert form is not None
+    assert form.cursor.count("{path}") == 1
+    without_files = [part for part in form.cursor if part not in ("{path}", form.file_token)]
+    assert tuple(without_files) == family.order
+    # An answer that goes on with another file ends there.
+    assert {form.name_token, form.file_token} <= set(family.stops)

@@ -18,7 +18,9 @@ def hub() -> Iterator[HubDouble]:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory, hub: HubDouble) -> Iterator[Cluster]:
-    cluster = start(tmp_path_factory.mktemp("data"), HEARTH_HUB_URL=hub.url)
+    cluster = start(
+        tmp_path_factory.mktemp("data"), HEARTH_HUB_URL=hub.url, HEARTH_TRUSTED_PROXIES="127.0.0.1"
+    )
     try:
         wait_until_started(cluster)
         yield cluster

@@ -112,7 +112,7 @@ def test_required_keys_are_there(replicas: list[ReplicaRecord]) -> None:
 def test_no_address_is_left_to_the_agents_makers() -> None:
     """An address that the old parser does not find is theirs."""
     old, new = both(view(replica(CODER)))
-    places = {"/stats/telemetry-basic", "/stats/telemetry-snippets", "/stats/rh-stats"}
+    places = {"stats/telemetry-basic", "stats/telemetry-snippets", "stats/rh-stats"}
     assert {value for key, value in old.items() if key.startswith("telemetry_")} == places
     assert set(new["telemetry_endpoints"].values()) == places
     assert "://" not in str((old, new))
@@ -146,7 +146,7 @@ def test_a_model_is_described() -> None:
         assert record["supports_scratchpads"] == {"PASSTHROUGH": {}}
     assert old["code_completion_n_ctx"] == 0, "the agent would stop at 2048"
     assert old["tokenizer_rewrite_path"][CODER] == "hearth--coder"
-    assert new["tokenizer_endpoints"][CODER] == "/tokenizer/hearth--coder"
+    assert new["tokenizer_endpoints"][CODER] == "tokenizer/hearth--coder"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_loaded_adapters_are_models_of_their_own() -> None:
     assert set(old["running_models"]) == names
     assert old["code_completion_models"].keys() == old["code_chat_models"].keys() == names
     assert new["completion"]["models"].keys() == new["chat"]["models"].keys() == names
-    assert new["tokenizer_endpoints"] == dict.fromkeys(names, "/tokenizer/hearth--coder")
+    assert new["tokenizer_endpoints"] == dict.fromkeys(names, "tokenizer/hearth--coder")
 
 
 def test_a_model_is_offered_for_what_it_can_do() -> None:

@@ -16,6 +16,7 @@ from services.gateway.dialects.exchange import Answering
 from services.gateway.dialects.table import DIALECTS, Dialect
 from services.gateway.live_answer import event_answer, json_answer
 from services.gateway.problems import ProblemForm, tell_problems
+from services.gateway.repository_asking import with_context
 from services.gateway.request_body import decode, parse, read
 from services.gateway.routing import resolve
 from services.gateway.state import state_of
@@ -33,7 +34,9 @@ def _answers(dialects: Sequence[Dialect]) -> Callable[[Request, Caller], Awaitab
         exchange = kind(parse(kind.request, values))
         state = state_of(request)
         target = resolve(state.view, exchange.model, caller.team_id, exchange.use)
-        generations = exchange.generations(target)
+        generations = await with_context(
+            state.repository_context, caller, target.replicas[0], exchange.generations(target)
+        )
         answering = Answering(state, caller, target, generations, exchange.priority)
         if exchange.streams:
             return event_answer(request, lambda: exchange.events(answering), kind.error_event)

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 
 from services.cluster import VERSION
 from services.gateway.auth import ANYBODY, Caller
+from services.gateway.public_address import path_prefix
 
 router = APIRouter()
 
@@ -32,4 +33,7 @@ def document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
 
 @router.get(f"{_PREFIX}openapi.json", include_in_schema=False)
 async def openapi_json(request: Request, caller: Annotated[Caller, Depends(ANYBODY)]) -> Response:
-    return JSONResponse(document(request.app.routes))
+    described = document(request.app.routes)
+    if prefix := path_prefix(request):
+        described["servers"] = [{"url": prefix}]
+    return JSONResponse(described)

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from services.cluster.errors import NotFound
 from services.gateway.auth import ANYBODY, Caller
+from services.gateway.public_address import path_prefix
 from services.gateway.state import GatewayState, state_of
 from services.gateway.upstream.services import ready_processes
 
@@ -56,9 +57,12 @@ async def page(
 
 def _forwarded(state: GatewayState, request: Request, address: str) -> httpx.Request:
     """Raises NotFound for a path that is none."""
+    prefix = path_prefix(request).encode()
     headers = [(name, value) for name, value in request.headers.raw if name in _SENT_ON]
+    headers.append((b"x-forwarded-prefix", prefix))
+    path = request.scope["raw_path"].removeprefix(prefix) or b"/"
     try:
-        url = httpx.URL(f"http://{address}").copy_with(raw_path=request.scope["raw_path"])
+        url = httpx.URL(f"http://{address}").copy_with(raw_path=path)
     except httpx.InvalidURL:
         raise NotFound("There is no page of that name here.") from None
     return state.pages.build_request("GET", url, headers=headers)

@@ -65,7 +65,7 @@ class _Received:
         return known_to_refact(self.state.view, name, self.caller.team_id)
 
 
-@router.post(TELEMETRY_PLACE)
+@router.post("/" + TELEMETRY_PLACE)
 async def take_report(request: Request, caller: Completer) -> Response:
     received = await _received(request, caller)
     take = _TAKES.get(received.report.teletype)
@@ -74,14 +74,14 @@ async def take_report(request: Request, caller: Completer) -> Response:
     return JSONResponse({"retcode": "OK"})
 
 
-@router.post(SNIPPETS_PLACE)
+@router.post("/" + SNIPPETS_PLACE)
 async def count_snippets(request: Request, caller: Completer) -> Response:
     received = await _received(request, caller)
     PLUGIN_SNIPPETS.inc(len(received.report.records))
     return JSONResponse({"retcode": "OK"})
 
 
-@router.get(WRITTEN_PLACE)
+@router.get("/" + WRITTEN_PLACE)
 async def list_written(request: Request, caller: Completer) -> Response:
     """The caller's rows, oldest first: JSON objects of up to 100, each on a line."""
     rows = await state_of(request).written.of_user(caller.user_id) if caller.user_id else []

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from services.cluster.errors import PermissionDenied, Unauthenticated
 from services.cluster.identity import SESSION_SECONDS
 from services.gateway.auth import ANYBODY, SIGNED_IN, Caller, refuse_other_sites, session_cookie
+from services.gateway.public_address import is_secure, path_prefix
 from services.gateway.request_body import StrictRoute
 from services.gateway.state import state_of
 from services.gateway.views import SessionView
@@ -35,10 +36,11 @@ async def sign_in(
     client = request.client.host if request.client else ""
     session_id, session = await state.sessions.sign_in(body.link, client)
     response.set_cookie(
-        session_cookie(state.settings),
+        session_cookie(request),
         session_id,
         max_age=SESSION_SECONDS,
-        secure=state.settings.secure_cookies,
+        path=path_prefix(request) or "/",
+        secure=is_secure(request, state.settings),
         httponly=True,
         samesite="strict",
     )
@@ -60,4 +62,4 @@ async def get_session(request: Request, caller: SignedIn) -> SessionView:
 async def sign_out(request: Request, response: Response, caller: SignedIn) -> None:
     state = state_of(request)
     await state.sessions.sign_out(caller.session_id)
-    response.delete_cookie(session_cookie(state.settings))
+    response.delete_cookie(session_cookie(request), path=path_prefix(request) or "/")

@@ -20,6 +20,7 @@ from services.inference.engines.base import Engine
 from services.inference.engines.chat import ChatOptions
 from services.inference.engines.generation import GenerationRequest
 from services.inference.prompts import BuiltPrompt, Prompts
+from services.inference.repository_prompt import RepositoryFiles
 from services.inference.serving.chats import chat_messages, images, to_options
 from services.inference.serving.messages import (
     to_response,
@@ -177,7 +178,10 @@ class Generations:
             return self.prompts.from_tokens(prompt.tokens.ids)
         if kind == "fill_in_the_middle":
             parts = prompt.fill_in_the_middle
-            return self.prompts.from_cursor(parts.prefix, parts.suffix, max_tokens)
+            shown = RepositoryFiles(
+                [(file.path, file.text) for file in parts.files], parts.repository, parts.path
+            )
+            return self.prompts.from_cursor(parts.prefix, parts.suffix, max_tokens, shown)
         if kind == "chat":
             chat = self._chat(prompt.chat)
             files = images(prompt.chat.messages, takes_images=self._engine.takes_images)

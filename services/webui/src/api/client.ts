@@ -1,5 +1,6 @@
 import { QueryClient } from "@tanstack/react-query";
 import createClient from "openapi-fetch";
+import { place } from "../place";
 import { Problem, problemOf } from "./problem";
 import type { components, paths } from "./schema";
 
@@ -34,7 +35,7 @@ export async function hearthFetch(request: Request): Promise<Response> {
   return response;
 }
 
-export const api = createClient<paths>({ fetch: hearthFetch });
+export const api = createClient<paths>({ baseUrl: place, fetch: hearthFetch });
 
 /** What the server answered. Rejects with a Problem that says what went wrong. */
 export async function answer<T>(

@@ -1,3 +1,4 @@
+import { place } from "../place";
 import { BackOff } from "./backOff";
 import { hearthFetch } from "./client";
 import { type ServerEvent, serverEvents } from "./eventStream";
@@ -61,7 +62,7 @@ export function follow({ path, listen, report, isOver, begin }: Follower): () =>
 
   async function read(signal: AbortSignal) {
     const headers: HeadersInit = lastId ? { "Last-Event-ID": lastId } : {};
-    const response = await hearthFetch(new Request(path, { headers, signal }));
+    const response = await hearthFetch(new Request(place + path, { headers, signal }));
     if (!response.ok || !response.body) {
       throw problemOf(response.status, await response.json().catch(() => null));
     }

@@ -1,3 +1,4 @@
+import { place } from "../place";
 import { hearthFetch } from "./client";
 import { eventData } from "./eventStream";
 import { Problem, problemOf } from "./problem";
@@ -47,7 +48,7 @@ const CUT_OFF = "The connection ended before the answer was complete. Try again.
  * and with the signal's AbortError when it is cancelled, which also ends it in the engine.
  */
 async function* generate(path: string, body: object, signal: AbortSignal): AsyncGenerator<Piece> {
-  const request = new Request(path, {
+  const request = new Request(place + path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ ...body, stream: true, stream_options: { include_usage: true } }),

@@ -1,5 +1,6 @@
 import type { Query } from "@tanstack/react-query";
 import { createContext, useEffect, useState } from "react";
+import { place } from "../place";
 import { BackOff } from "./backOff";
 import { queryClient } from "./client";
 import { type ClusterState, clusterQuery, sessionQuery } from "./queries";
@@ -30,7 +31,7 @@ function subscribe(report: (status: LiveStatus) => void): () => void {
 
   function open() {
     close();
-    source = new EventSource("/api/v1/events");
+    source = new EventSource(`${place}/api/v1/events`);
     source.addEventListener("cluster", (event: MessageEvent<string>) => {
       backOff.reset();
       report("live");

@@ -1,4 +1,5 @@
 import { queryOptions, useMutation } from "@tanstack/react-query";
+import { place } from "../place";
 import {
   answer,
   api,
@@ -45,7 +46,7 @@ export const modelNamesQuery = (capsVersion: number) =>
   queryOptions({
     queryKey: ["model-names", capsVersion],
     queryFn: async (): Promise<string[]> => {
-      const response = await hearthFetch(new Request("/v1/models"));
+      const response = await hearthFetch(new Request(`${place}/v1/models`));
       const body = (await response.json().catch(() => null)) as { data: { id: string }[] } | null;
       if (!response.ok || !body) {
         throw problemOf(response.status, body);

@@ -1,3 +1,4 @@
+import { place } from "../place";
 import { queryClient, type Session, sessionKey } from "./client";
 import { Problem, problemOf } from "./problem";
 
@@ -14,9 +15,9 @@ const CUT_OFF =
  * Sends a file as the body of a POST. `report` hears how many bytes have gone. By XMLHttpRequest, as fetch
  * does not tell that. Rejects with a Problem, whose status is 0 when it was cancelled or cut off.
  */
-export function sendFile(url: string, file: File, report: (sentBytes: number) => void): Sending {
+export function sendFile(path: string, file: File, report: (sentBytes: number) => void): Sending {
   const request = new XMLHttpRequest();
-  request.open("POST", url);
+  request.open("POST", place + path);
   request.setRequestHeader("Content-Type", "application/octet-stream");
   const session = queryClient.getQueryData<Session | null>(sessionKey);
   if (session) {

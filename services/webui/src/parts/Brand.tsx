@@ -1,4 +1,5 @@
 import { Group, type MantineBreakpoint, Text } from "@mantine/core";
+import { place } from "../place";
 
 interface BrandProps {
   name: string;
@@ -9,7 +10,7 @@ interface BrandProps {
 export function Brand({ name, nameFrom }: BrandProps) {
   return (
     <Group gap={10} wrap="nowrap" miw={0}>
-      <img src="/favicon.svg" alt="" width={28} height={28} />
+      <img src={`${place}/favicon.svg`} alt="" width={28} height={28} />
       <Text fw={700} size="lg" truncate {...(nameFrom && { visibleFrom: nameFrom })}>
         {name}
       </Text>

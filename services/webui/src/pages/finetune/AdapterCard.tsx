@@ -5,6 +5,7 @@ import { CodeBlock } from "../../parts/CodeBlock";
 import { curlCompletion } from "../../parts/curl";
 import { integer, moment } from "../../parts/format";
 import { RecordLine } from "../../parts/RecordLine";
+import { serverAddress } from "../../place";
 import { type Loading, loadingOf } from "./adapterLoading";
 
 interface AdapterCardProps {
@@ -56,10 +57,7 @@ export function AdapterCard({ adapter, deployments }: AdapterCardProps) {
         </Button>
       </Group>
       <Collapse expanded={opened}>
-        <CodeBlock
-          text={curlCompletion(window.location.origin, "YOUR_TOKEN", body)}
-          label="the command"
-        />
+        <CodeBlock text={curlCompletion(serverAddress(), "YOUR_TOKEN", body)} label="the command" />
       </Collapse>
     </Stack>
   );

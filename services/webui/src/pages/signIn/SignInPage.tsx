@@ -6,13 +6,14 @@ import { Problem } from "../../api/problem";
 import { useSignIn } from "../../api/queries";
 import { Brand } from "../../parts/Brand";
 import { ProblemAlert } from "../../parts/ProblemAlert";
+import { place } from "../../place";
 import { HowToGetLink } from "./HowToGetLink";
 
 /** The secret of a sign-in link; it must not stay in the browser's history. */
 function takeLink(): string | null {
   const link = new URLSearchParams(window.location.hash.slice(1)).get("link");
   if (link) {
-    window.history.replaceState(null, "", "/sign-in");
+    window.history.replaceState(null, "", `${place}/sign-in`);
   }
   return link;
 }

@@ -3,6 +3,7 @@ import { CodeBlock } from "../../parts/CodeBlock";
 import { curlCompletion } from "../../parts/curl";
 import { Row } from "../../parts/Row";
 import { Surface } from "../../parts/Surface";
+import { place, serverAddress } from "../../place";
 
 interface Step {
   words: string;
@@ -18,9 +19,10 @@ interface Client {
 
 function clientsOf(server: string, token: string): Client[] {
   const key = { words: "Paste the token as the API key:", text: token, label: "the API key" };
-  const address = (place: string) => ({
-    words: `Open ${place} and paste the address:`,
-    text: server,
+  const address = (where: string) => ({
+    words: `Open ${where} and paste the address:`,
+    // The agent takes what stands behind the last slash of a path for a file, and drops it.
+    text: place ? `${server}/` : server,
     label: "the address",
   });
   return [
@@ -70,7 +72,7 @@ function clientsOf(server: string, token: string): Client[] {
 
 /** What to paste where, with this server's own address. */
 export function ConnectGuide({ token }: { token: string }) {
-  const clients = clientsOf(window.location.origin, token);
+  const clients = clientsOf(serverAddress(), token);
   return (
     <Surface>
       <Row>
