@@ -186,8 +186,9 @@ class Providers:
     async def _refusal(self, response: httpx.Response) -> bytes:
         """Its beginning: what comes late or is long is left out."""
         data = bytearray()
+        seconds = min(_REFUSAL_SECONDS, self._settings.next_token_seconds)
         with suppress(TimeoutError, httpx.HTTPError):
-            async with asyncio.timeout(_REFUSAL_SECONDS):
+            async with asyncio.timeout(seconds):
                 async for chunk in response.aiter_bytes():
                     data += chunk
                     if len(data) > _MAX_REFUSAL_BYTES:

@@ -151,7 +151,7 @@ async def shared(
     store = Store(patient_client(redis_url))
     await store.wait_ready(10)
     await store.redis.flushall()
-    changed = gateway_settings(settings, first_token_seconds=2, next_token_seconds=0.5)
+    changed = gateway_settings(settings, first_token_seconds=1.5, next_token_seconds=1)
     async with serving(changed, store) as gateway:
         for kind in servers:
             await gateway.state.registry.add_provider(record(gateway, servers, kind))
