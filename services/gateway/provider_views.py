@@ -23,6 +23,8 @@ _MAX_TOKENS = 2**31 - 1
 def _address(value: str) -> str:
     """Where a key goes must be plain to see."""
     parts = urlsplit(value.strip())
+    if parts.port == 0 or any(sign.isspace() for sign in value.strip()):
+        raise ValueError("must be an address such as https://host/v1")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an address such as https://host/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
