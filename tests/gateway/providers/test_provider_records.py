@@ -215,3 +215,18 @@ async def test_a_list_of_models_that_is_none_is_a_problem(
             answer = await admin.post(f"/api/v1/providers/{kind.value}/test", json={})
             assert answer.status_code == 200, answer.text
             assert answer.json()["problem"] or answer.json()["models"][0]["name"] == "x"
+
+
+async def test_refact_is_told_what_a_model_elsewhere_can_do(gateway: Gateway, add: Add) -> None:
+    await add(OPENAI)
+    await add(ProviderKind.REMOTE)
+    async with gateway.client() as client:
+        agent = {"User-Agent": "refact-lsp 0.10.19"}
+        caps = (await client.get("/refact-caps", headers=agent)).json()
+    chats = caps["chat"]["models"]
+    told = {name: chats[name].get("supports_multimodality") for name in chats}
+    assert told == {MODEL: None, "org/own:7b": False, "openai/gpt-4o": True}
+    assert chats["openai/gpt-4o"]["supports_tools"] is True
+    assert set(caps["completion"]["models"]) == {MODEL, "org/own:7b"}
+    assert caps["chat"]["default_model"] == MODEL
+    assert caps["completion"]["default_model"] == MODEL
