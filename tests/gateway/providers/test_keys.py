@@ -23,7 +23,8 @@ from tests.gateway.providers.conftest import CHATTING, KEYS, MODELS, Add, Fakes
 from tests.gateway.providers.fake_server import Answer, Stream
 from tests.gateway.providers.test_chats import HELLO, chat
 
-OUTSIDE = [kind for kind in ProviderKind if kind.leaves_site]
+# Each form of a key, and of a header that has it.
+KINDS = [ProviderKind.OPENAI, ProviderKind.ANTHROPIC, ProviderKind.MISTRAL]
 SECRET = "ghp_" + "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ"
 PROMPT = "the-words-of-a-prompt"
 
@@ -33,7 +34,7 @@ def lines(data_dir: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for place in places for line in place.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("kind", OUTSIDE)
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_key_is_told_to_nobody(
     gateway: Gateway,
     admin: httpx.AsyncClient,
@@ -194,7 +195,7 @@ async def test_a_client_that_left_is_audited(
     assert found[1]["outcome"] == "cancelled"
 
 
-@pytest.mark.parametrize("left", [None, "", "nonsense", "\u00e9", "other"])
+@pytest.mark.parametrize("left", [None, "", "\u00e9", "other"])
 async def test_a_lost_sealing_key_is_told_in_a_sentence(
     gateway: Gateway,
     admin: httpx.AsyncClient,
