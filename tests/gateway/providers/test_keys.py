@@ -34,6 +34,13 @@ def lines(data_dir: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for place in places for line in place.read_text().splitlines()]
 
 
+def kept_by(caplog: pytest.LogCaptureFixture, data_dir: Path) -> str:
+    """The log, what its lines were made of, and every file."""
+    files = [file.read_bytes() for file in data_dir.rglob("*") if file.is_file()]
+    texts = [file.decode(errors="replace") for file in files]
+    return "\n".join([caplog.text, *(str(vars(record)) for record in caplog.records), *texts])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_key_is_told_to_nobody(
     gateway: Gateway,
@@ -86,13 +93,7 @@ async def test_a_key_is_told_to_nobody(
     await ask("GET", "/api/v1/openapi.json")
     records, _ = await export_records(store.redis)
     told.write(b"".join(records).decode())
-    told.write(caplog.text)
-    for record in caplog.records:
-        told.write(f"{record.__dict__}\n")
-    for file in settings.data_dir.rglob("*"):
-        if file.is_file():
-            told.write(file.read_bytes().decode(errors="replace"))
-    everything = told.getvalue()
+    everything = told.getvalue() + kept_by(caplog, settings.data_dir)
     assert key[8:-4] not in everything
     assert "sealed_key" in everything  # the backup was looked at
     assert any(key in str(seen.headers) for seen in fakes[kind].seen)
