@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken
 
 from services.cluster import durable_files
-from services.cluster.errors import Conflict
+from services.cluster.errors import Conflict, OutOfDisk
 
 SEALING_KEY = "sealing.key"  # in the data volume
 
@@ -22,11 +22,21 @@ class Sealer:
         self._fernet: Fernet | None = None
 
     def seal(self, secret: str) -> str:
-        """Raises OSError where the key cannot be kept."""
+        """Raises OutOfDisk where the key cannot be kept, Conflict where it cannot be read."""
+        try:
+            ensure_sealing_key(self._place.parent)
+        except OSError as error:
+            raise OutOfDisk(f"{self._place.name} cannot be written ({error.strerror}).") from error
+        self._fernet = None  # what is sealed now must be read by whoever has the file
         return self._key().encrypt(secret.encode()).decode()
 
     def open(self, sealed: str) -> str:
-        """Raises Conflict for what another key sealed, and OSError."""
+        """Raises Conflict for what another key sealed, or where the key cannot be read."""
+        try:
+            return self._key().decrypt(sealed.encode()).decode()
+        except InvalidToken:
+            pass
+        self._fernet = None  # somebody may have brought the right one back
         try:
             return self._key().decrypt(sealed.encode()).decode()
         except InvalidToken:
@@ -37,8 +47,18 @@ class Sealer:
 
     def _key(self) -> Fernet:
         if self._fernet is None:
-            ensure_sealing_key(self._place.parent)
-            self._fernet = Fernet(self._place.read_text().strip())
+            try:
+                self._fernet = Fernet(self._place.read_text().strip())
+            except OSError as error:
+                raise Conflict(
+                    f"A kept secret cannot be read: {self._place.name} of the data volume cannot"
+                    f" be read ({error.strerror}). Bring it back, or set the secret again."
+                ) from None
+            except ValueError:
+                raise Conflict(
+                    f"{self._place.name} of the data volume is no key. Bring the right one back,"
+                    " or delete it and set the secrets again."
+                ) from None
         return self._fernet
 
 

@@ -7,6 +7,7 @@ gateways: a line is one write to a file that is open for appending (POSIX write(
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import time
@@ -37,7 +38,9 @@ class Audit:
         make_folder(place.parent)
         file = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(file, f"{line}\n".encode())
+            data = f"{line}\n".encode()
+            if os.write(file, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fdatasync(file)
         finally:
             os.close(file)

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from services.cluster.errors import BadRequest
@@ -22,10 +23,16 @@ _MAX_TOKENS = 2**31 - 1
 def _address(value: str) -> str:
     """Where a key goes must be plain to see."""
     parts = urlsplit(value.strip())
+    if parts.port == 0 or any(sign.isspace() for sign in value.strip()):
+        raise ValueError("must be an address such as https://host/v1")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an address such as https://host/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must have no user, password, ? or #; the key has a field of its own")
+    try:
+        httpx.URL(value.strip())
+    except httpx.InvalidURL as error:
+        raise ValueError(f"is no address: {error}") from None
     return value.strip().rstrip("/")
 
 

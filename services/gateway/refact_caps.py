@@ -76,6 +76,7 @@ def new_caps(offers: Sequence[Offer], caps_version: int, customization: str = ""
                 name: {
                     "n_ctx": offer.speaker.context_tokens,
                     "supports_scratchpads": {"PASSTHROUGH": {}},
+                    **_abilities(offer),
                 }
                 for offer in chatting
                 for name in _names(offer)
@@ -179,6 +180,17 @@ def _embedding(offers: Sequence[Offer]) -> list[Offer]:
 def _default(offers: Sequence[Offer]) -> str:
     """What leaves the site is never taken by itself."""
     return next((offer.auto.name for offer in offers if not offer.leaves_site), "")
+
+
+def _abilities(offer: Offer) -> dict[str, bool]:
+    """What an administrator said of a model elsewhere."""
+    if offer.base.remote is None:
+        return {}
+    record = offer.base.remote.record
+    return {
+        "supports_tools": record.supports_tools,
+        "supports_multimodality": record.supports_images,
+    }
 
 
 def _names(offer: Offer) -> list[str]:

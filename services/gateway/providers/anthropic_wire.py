@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from services.cluster.errors import BadRequest, EngineUnavailable
+from services.cluster.errors import BadRequest
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.provider_records import ProviderModel
 from services.gateway.providers.images import media_type
@@ -16,7 +17,10 @@ from services.gateway.providers.wire import (
     WireAnswer,
     WireRequest,
     broken_off,
+    call_id,
+    num_tokens,
     refuse_given,
+    told,
     unreadable,
 )
 
@@ -35,12 +39,17 @@ _TOOL_CHOICES = {
 }
 _ABSENT = (
     *("seed", "presence_penalty", "frequency_penalty", "logit_bias", "num_logprobs"),
-    *("prompt_logprobs", "structured", "min_p", "repetition_penalty", "min_tokens"),
-    "stop_token_ids",
+    *("prompt_logprobs", "min_p", "repetition_penalty", "min_tokens", "stop_token_ids"),
 )
+_EFFORTS = frozenset({"low", "medium", "high", "xhigh", "max"})
+_CALL_ID = re.compile("[a-zA-Z0-9_-]{1,64}")
 
 
 class AnthropicWire(Wire):
+    """Temperature, top_p and top_k are left out: models since Claude 4.7 refuse them, at any value,
+    and most clients send one.
+    """
+
     models_path = "/models?limit=1000"
 
     def headers(self, key: str) -> dict[str, str]:
@@ -59,15 +68,11 @@ class AnthropicWire(Wire):
         }
         if system := [text for m in chat.messages if m.role == "system" for text in _texts(m)]:
             body["system"] = "\n\n".join(system)
-        if sampling.HasField("temperature"):
-            body["temperature"] = min(sampling.temperature, 1.0)  # theirs ends there
-        if sampling.HasField("top_p"):
-            body["top_p"] = sampling.top_p
-        if sampling.top_k:
-            body["top_k"] = sampling.top_k
         if stops := [stop for stop in sampling.stop if stop.strip()]:
             body["stop_sequences"] = stops
         body |= _tools(chat)
+        if config := _output(chat, sampling):
+            body["output_config"] = config
         return WireRequest("/messages", body)
 
     def answer(self) -> WireAnswer:
@@ -86,8 +91,8 @@ class AnthropicWire(Wire):
         return [
             ProviderModel(
                 name=entry["id"],
-                context_tokens=entry.get("max_input_tokens") or 0,
-                max_output_tokens=entry.get("max_tokens") or 0,
+                context_tokens=num_tokens(entry.get("max_input_tokens")),
+                max_output_tokens=num_tokens(entry.get("max_tokens")),
                 supports_images=True,
             )
             for entry in entries
@@ -99,6 +104,22 @@ def _max_tokens(sampling: pb.SamplingParameters, model: ProviderModel) -> int:
     if not sampling.HasField("max_tokens"):
         return most
     return min(sampling.max_tokens, most) if model.max_output_tokens else sampling.max_tokens
+
+
+def _output(chat: pb.Chat, sampling: pb.SamplingParameters) -> dict[str, Any]:
+    """How long is thought and what form the answer has. Raises BadRequest for another form."""
+    found: dict[str, Any] = {}
+    options = json.loads(chat.chat_template_kwargs_json or "{}")
+    if options.get("reasoning_effort") in _EFFORTS:
+        found["effort"] = options["reasoning_effort"]
+    if sampling.structured.HasField("json_schema"):
+        schema = json.loads(sampling.structured.json_schema)
+        found["format"] = {"type": "json_schema", "schema": schema}
+    elif sampling.HasField("structured"):
+        raise BadRequest(
+            "Anthropic holds answers to JSON schemas only: give one.", param="response_format"
+        )
+    return found
 
 
 def _messages(messages: Iterable[pb.ChatMessage]) -> list[dict[str, Any]]:
@@ -118,37 +139,49 @@ def _messages(messages: Iterable[pb.ChatMessage]) -> list[dict[str, Any]]:
 
 def _blocks(message: pb.ChatMessage) -> Iterator[dict[str, Any]]:
     if message.role == "tool":
-        texts = [{"type": "text", "text": text} for text in _texts(message)]
-        yield {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": texts}
+        answered = call_id(message.tool_call_id, _CALL_ID)
+        content = list(_content(message))
+        yield {"type": "tool_result", "tool_use_id": answered, "content": content}
         return
-    if message.content:
+    yield from _content(message)
+    for call in message.tool_calls:
+        called = call_id(call.id, _CALL_ID)
+        yield {"type": "tool_use", "id": called, "name": call.name, "input": _input(call)}
+
+
+def _content(message: pb.ChatMessage) -> Iterator[dict[str, Any]]:
+    """Texts and images. A text of nothing but spaces is refused by them."""
+    if message.content.strip():
         yield {"type": "text", "text": message.content}
     for part in message.parts:
-        if part.HasField("text"):
-            yield {"type": "text", "text": part.text}
-        else:
+        if part.HasField("image"):
             source = {
                 "type": "base64",
                 "media_type": media_type(part.image),
                 "data": base64.b64encode(part.image).decode(),
             }
             yield {"type": "image", "source": source}
-    for call in message.tool_calls:
-        yield {"type": "tool_use", "id": call.id, "name": call.name, "input": _input(call)}
+        elif part.text.strip():
+            yield {"type": "text", "text": part.text}
 
 
 def _input(call: pb.ToolCall) -> Any:
     try:
-        return json.loads(call.arguments or "{}")
-    except json.JSONDecodeError as error:
+        value = json.loads(call.arguments or "{}")
+    except (json.JSONDecodeError, RecursionError) as error:
         raise BadRequest(
             f"The arguments of the call {call.id} are not JSON: {error}.", param="messages"
         ) from None
+    if not isinstance(value, dict):
+        raise BadRequest(
+            f"The arguments of the call {call.id} are no JSON object.", param="messages"
+        )
+    return value
 
 
 def _texts(message: pb.ChatMessage) -> list[str]:
     found = [message.content, *(part.text for part in message.parts)]
-    return [text for text in found if text]
+    return [text for text in found if text.strip()]
 
 
 def _tools(chat: pb.Chat) -> dict[str, Any]:
@@ -179,6 +212,12 @@ class AnthropicAnswer(WireAnswer):
         self._reason = ""
         self._usage: dict[str, Any] = {}
         self._calls: dict[int, int] = {}
+        self._without_arguments: set[int] = set()
+        self._is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        return self._is_over
 
     def read(self, event: dict[str, Any]) -> Iterable[pb.GenerateResponse]:
         try:
@@ -189,20 +228,28 @@ class AnthropicAnswer(WireAnswer):
     def _read(self, event: dict[str, Any]) -> Iterator[pb.GenerateResponse]:
         match event.get("type"):
             case "message_start":
-                self._usage |= event["message"].get("usage") or {}
+                self._count(event["message"].get("usage"))
+                yield pb.GenerateResponse(num_prompt_tokens=self._num_prompt_tokens)
             case "content_block_start" if event["content_block"]["type"] == "tool_use":
                 index = self._calls.setdefault(event["index"], len(self._calls))
                 block = event["content_block"]
+                self._without_arguments.add(event["index"])
                 call = pb.ToolCallDelta(index=index, id=block["id"], name=block["name"])
                 yield pb.GenerateResponse(tool_calls=[call])
             case "content_block_delta":
                 yield from self._delta(event["index"], event["delta"])
+            case "content_block_stop" if event["index"] in self._without_arguments:
+                # Clients parse what they get: no JSON is none.
+                self._without_arguments.remove(event["index"])
+                call = pb.ToolCallDelta(index=self._calls[event["index"]], arguments="{}")
+                yield pb.GenerateResponse(tool_calls=[call])
             case "message_delta":
-                self._reason = event["delta"].get("stop_reason") or self._reason
-                self._usage |= event.get("usage") or {}
+                self._reason = str(event["delta"].get("stop_reason") or self._reason)
+                self._count(event.get("usage"))
+            case "message_stop":
+                self._is_over = True
             case "error":
-                said = str(event["error"].get("message", ""))[:500].rstrip(".")
-                raise EngineUnavailable(f"The provider broke off: {said}.")
+                raise told(event["error"])
 
     def _delta(self, block: int, delta: dict[str, Any]) -> Iterator[pb.GenerateResponse]:
         match delta.get("type"):
@@ -210,19 +257,28 @@ class AnthropicAnswer(WireAnswer):
                 yield pb.GenerateResponse(text=delta["text"])
             case "thinking_delta":
                 yield pb.GenerateResponse(reasoning=delta["thinking"])
-            case "input_json_delta" if delta["partial_json"]:
+            case "input_json_delta" if delta["partial_json"] and block in self._calls:
+                self._without_arguments.discard(block)
                 call = pb.ToolCallDelta(index=self._calls[block], arguments=delta["partial_json"])
                 yield pb.GenerateResponse(tool_calls=[call])
 
     def end(self) -> pb.GenerateResponse:
         if not self._reason:
             raise broken_off()
-        names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
         return pb.GenerateResponse(
             finish=pb.Finish(
                 reason=_FINISH.get(self._reason, pb.FINISH_REASON_STOP),
-                num_prompt_tokens=sum(self._usage.get(name) or 0 for name in names),
-                num_generated_tokens=self._usage.get("output_tokens") or 0,
-                num_cached_tokens=self._usage.get("cache_read_input_tokens") or 0,
+                num_prompt_tokens=self._num_prompt_tokens,
+                num_generated_tokens=num_tokens(self._usage.get("output_tokens")),
+                num_cached_tokens=num_tokens(self._usage.get("cache_read_input_tokens")),
             )
         )
+
+    def _count(self, usage: dict[str, Any] | None) -> None:
+        """Later figures hold; what is null there has been said before."""
+        self._usage |= {name: value for name, value in (usage or {}).items() if value is not None}
+
+    @property
+    def _num_prompt_tokens(self) -> int:
+        names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+        return sum(num_tokens(self._usage.get(name)) for name in names)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -18,25 +20,40 @@ async def json_events(chunks: AsyncIterable[bytes]) -> AsyncGenerator[dict[str, 
 
     Names and ids of events are not read: every provider says the same in the data.
     """
-    rest = b""
     data: list[bytes] = []
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).replace(b"\r\n", b"\n").split(b"\n")
-        if len(rest) > _MAX_EVENT_BYTES:
-            raise unreadable()
-        for line in lines:
+    num_bytes = 0
+    async with aclosing(_lines(chunks)) as lines:
+        async for line in lines:
             if line.startswith(b"data:"):
                 data.append(line[5:].strip())
+                num_bytes += len(line)
+                if num_bytes > _MAX_EVENT_BYTES:
+                    raise unreadable()
             elif not line and data:
-                text, data = b"\n".join(data), []
+                text, data, num_bytes = b"\n".join(data), [], 0
                 if text == _DONE:
                     return
                 yield _object(text)
     # A server that does not close its last event has still said it.
-    if rest.startswith(b"data:"):
-        data.append(rest[5:].strip())
     if data and (text := b"\n".join(data)) != _DONE:
         yield _object(text)
+
+
+async def _lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
+    """Without their ends, LF or CRLF. The last may have none."""
+    pieces: list[bytes] = []
+    num_bytes = 0
+    async for chunk in chunks:
+        for piece in io.BytesIO(chunk):
+            pieces.append(piece)
+            num_bytes += len(piece)
+            if num_bytes > _MAX_EVENT_BYTES:
+                raise unreadable()
+            if piece.endswith(b"\n"):
+                yield b"".join(pieces)[:-1].removesuffix(b"\r")
+                pieces, num_bytes = [], 0
+    if pieces:
+        yield b"".join(pieces)
 
 
 def _object(text: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from services.cluster.provider_records import ProviderKind
 from services.gateway.providers.anthropic_wire import AnthropicWire
+from services.gateway.providers.groq_wire import GroqWire
 from services.gateway.providers.mistral_wire import MistralWire
 from services.gateway.providers.openai_wire import OpenAIWire
 from services.gateway.providers.wire import Wire
@@ -29,7 +30,7 @@ KINDS: Mapping[ProviderKind, Kind] = {
     ),
     ProviderKind.ANTHROPIC: Kind("Anthropic", AnthropicWire(), "https://api.anthropic.com/v1"),
     ProviderKind.MISTRAL: Kind("Mistral", MistralWire(), "https://api.mistral.ai/v1"),
-    ProviderKind.GROQ: Kind("Groq", OpenAIWire("Groq"), "https://api.groq.com/openai/v1"),
+    ProviderKind.GROQ: Kind("Groq", GroqWire(), "https://api.groq.com/openai/v1"),
     ProviderKind.COMPATIBLE: Kind("OpenAI-compatible", OpenAIWire("This server", is_engine=True)),
     ProviderKind.REMOTE: Kind("Own cluster", OpenAIWire("This server", is_engine=True)),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from typing import Any
 
 from services.cluster.errors import BadRequest
 from services.cluster.pb.v1 import replica_pb2 as pb
@@ -24,8 +26,10 @@ def masked_prompt(prompt: pb.Prompt, found: Counter[str]) -> pb.Prompt:
     cursor = masked.fill_in_the_middle
     if masked.HasField("fill_in_the_middle"):
         cursor.prefix, cursor.suffix = mask(cursor.prefix, found), mask(cursor.suffix, found)
-    for message in masked.chat.messages if masked.HasField("chat") else ():
-        _mask_message(message, found)
+    if masked.HasField("chat"):
+        masked.chat.tools_json = _masked_json(masked.chat.tools_json, found)
+        for message in masked.chat.messages:
+            _mask_message(message, found)
     return masked
 
 
@@ -45,4 +49,33 @@ def _mask_message(message: pb.ChatMessage, found: Counter[str]) -> None:
         if part.HasField("text"):
             part.text = mask(part.text, found)
     for call in message.tool_calls:
-        call.arguments = mask(call.arguments, found)
+        call.arguments = _masked_json(call.arguments, found)
+
+
+def _masked_json(text: str, found: Counter[str]) -> str:
+    """JSON stays JSON: where a secret ended within an escape, each string is masked by itself."""
+    own: Counter[str] = Counter()
+    masked = mask(text, own)
+    if own and _is_json(text) and not _is_json(masked):
+        own.clear()
+        masked = json.dumps(_masked_value(json.loads(text), own))
+    found.update(own)
+    return masked
+
+
+def _masked_value(value: Any, found: Counter[str]) -> Any:
+    if isinstance(value, str):
+        return mask(value, found)
+    if isinstance(value, list):
+        return [_masked_value(each, found) for each in value]
+    if isinstance(value, dict):
+        return {name: _masked_value(each, found) for name, each in value.items()}
+    return value
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from services.cluster.errors import BadRequest, EngineUnavailable
+from services.cluster.errors import BadRequest
 from services.cluster.fim import family_named
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.provider_records import ProviderModel
@@ -20,7 +20,9 @@ from services.gateway.providers.wire import (
     WireAnswer,
     WireRequest,
     broken_off,
+    num_tokens,
     refuse_given,
+    told,
     unreadable,
 )
 
@@ -49,10 +51,15 @@ class OpenAIWire(Wire):
     `is_engine`: an inference engine, which has sampling parameters and prompts that OpenAI has not.
     """
 
+    # What it lacks, and roles whose messages may say the name of who speaks.
+    absent: frozenset[str] = frozenset()
+    named_roles = frozenset({"system", "user", "assistant"})
+    max_temperature = 2.0
     required_word = "required"
     seed_field = "seed"
     fim_path = "/completions"
     asks_for_usage = True
+    takes_effort = True
 
     def __init__(
         self, whose: str, *, max_tokens_field: str = "max_tokens", is_engine: bool = False
@@ -69,8 +76,11 @@ class OpenAIWire(Wire):
         body: dict[str, Any] = {"model": model.name, "stream": True}
         if self.asks_for_usage:
             body["stream_options"] = {"include_usage": True}
-        body |= self._sampling(sampling, model)
-        if prompt.HasField("chat"):
+        body |= self._sampling(sampling)
+        is_chat = prompt.HasField("chat")
+        if (wanted := _max_tokens(sampling, model)) is not None:
+            body[self._max_tokens_field if is_chat else "max_tokens"] = wanted
+        if is_chat:
             path = "/chat/completions"
             body |= self._chat(prompt.chat)
             if sampling.HasField("num_logprobs"):
@@ -103,7 +113,7 @@ class OpenAIWire(Wire):
             usage = value.get("usage") or {}
             return pb.EmbedResponse(
                 embeddings=[pb.Embedding(values=entry["embedding"]) for entry in entries],
-                num_prompt_tokens=usage.get("prompt_tokens", 0),
+                num_prompt_tokens=num_tokens(usage.get("prompt_tokens")),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             raise unreadable() from None
@@ -113,35 +123,42 @@ class OpenAIWire(Wire):
         if not isinstance(value, dict) or not isinstance(value.get("data"), list):
             raise unreadable()
         entries = [e for e in value["data"] if isinstance(e, dict) and isinstance(e.get("id"), str)]
-        return [self._model(entry) for entry in entries]
+        try:
+            return list({entry["id"]: self._model(entry) for entry in entries}.values())
+        except (AttributeError, ValueError):
+            raise unreadable() from None
 
     def _model(self, entry: dict[str, Any]) -> ProviderModel:
         limits = (entry.get("max_model_len"), entry.get("context_window"))
-        context = next((limit for limit in limits if isinstance(limit, int)), 0)
+        context = next((found for limit in limits if (found := num_tokens(limit))), 0)
         return ProviderModel(
             name=entry["id"], context_tokens=context, supports_completion=self._is_engine
         )
 
-    def _sampling(self, sampling: pb.SamplingParameters, model: ProviderModel) -> dict[str, Any]:
+    def _sampling(self, sampling: pb.SamplingParameters) -> dict[str, Any]:
         more = _ENGINE_PARAMETERS if self._is_engine else ()
-        refuse_given(sampling, {*_ENGINE_PARAMETERS, "prompt_logprobs"} - {*more}, self._whose)
+        absent = {*_ENGINE_PARAMETERS, "prompt_logprobs", *self.absent} - {*more}
+        refuse_given(sampling, absent, self._whose)
         names = [*_PARAMETERS, *more]
         body: dict[str, Any] = {}
         for field, value in sampling.ListFields():
             if field.name in names:
                 body[field.name] = list(value) if field.is_repeated else value
-        wanted = sampling.max_tokens if sampling.HasField("max_tokens") else None
-        if model.max_output_tokens:
-            wanted = min(wanted or model.max_output_tokens, model.max_output_tokens)
-        if wanted is not None:
-            body[self._max_tokens_field] = wanted
+        if "temperature" in body:
+            body["temperature"] = min(body["temperature"], self.max_temperature)
         if sampling.HasField("seed"):
-            body[self.seed_field] = sampling.seed
+            body[self.seed_field] = self._seed(sampling.seed)
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         if sampling.logit_bias:
             body["logit_bias"] = {str(key): bias for key, bias in sampling.logit_bias.items()}
         return body
+
+    def _seed(self, seed: int) -> int:
+        return seed
+
+    def _call_id(self, given: str) -> str:
+        return given
 
     def _chat(self, chat: pb.Chat) -> dict[str, Any]:
         body: dict[str, Any] = {"messages": [self._message(m) for m in chat.messages]}
@@ -152,33 +169,33 @@ class OpenAIWire(Wire):
         elif chat.tool_choice and chat.tools_json:
             word = _TOOL_CHOICES[chat.tool_choice]
             body["tool_choice"] = self.required_word if word == "required" else word
-        if chat.HasField("parallel_tool_calls"):
+        if chat.tools_json and chat.HasField("parallel_tool_calls"):
             body["parallel_tool_calls"] = chat.parallel_tool_calls
         if chat.chat_template_kwargs_json:
             options = json.loads(chat.chat_template_kwargs_json)
             if self._is_engine:
                 body["chat_template_kwargs"] = options
-            elif effort := options.get("reasoning_effort"):
+            elif self.takes_effort and (effort := options.get("reasoning_effort")):
                 body["reasoning_effort"] = effort
         return body
 
     def _message(self, message: pb.ChatMessage) -> dict[str, Any]:
         found: dict[str, Any] = {"role": message.role, "content": message.content}
         if message.parts:
-            found["content"] = [_part(part) for part in message.parts]
+            found["content"] = [_part(part) for part in message.parts if _says(part)]
         if message.tool_calls:
             found["content"] = found["content"] or None
             found["tool_calls"] = [
                 {
-                    "id": call.id,
+                    "id": self._call_id(call.id),
                     "type": "function",
                     "function": {"name": call.name, "arguments": call.arguments},
                 }
                 for call in message.tool_calls
             ]
         if message.tool_call_id:
-            found["tool_call_id"] = message.tool_call_id
-        if message.name:
+            found["tool_call_id"] = self._call_id(message.tool_call_id)
+        if message.name and message.role in self.named_roles:
             found["name"] = message.name
         if message.reasoning and self._is_engine:
             found["reasoning_content"] = message.reasoning
@@ -220,12 +237,23 @@ class OpenAIWire(Wire):
         return "/completions", {"prompt": text}, (*family.stops, *family.tokens)
 
 
+def _max_tokens(sampling: pb.SamplingParameters, model: ProviderModel) -> int | None:
+    wanted = sampling.max_tokens if sampling.HasField("max_tokens") else None
+    if model.max_output_tokens:
+        return min(wanted or model.max_output_tokens, model.max_output_tokens)
+    return wanted
+
+
 def _near(cursor: pb.FillInTheMiddle, num_chars: int) -> pb.FillInTheMiddle:
     """What is far from the cursor is left out, a quarter at least being the suffix's."""
     num_after = max(num_chars // 4, num_chars - len(cursor.prefix))
     suffix = cursor.suffix[:num_after]
     num_before = num_chars - len(suffix)
     return pb.FillInTheMiddle(prefix=cursor.prefix[-num_before:], suffix=suffix)
+
+
+def _says(part: pb.ContentPart) -> bool:
+    return part.HasField("image") or bool(part.text)
 
 
 def _part(part: pb.ContentPart) -> dict[str, Any]:
@@ -242,15 +270,18 @@ class OpenAIAnswer(WireAnswer):
     def __init__(self) -> None:
         self._reason = ""
         self._usage: dict[str, Any] = {}
+        self._calls: dict[tuple[int, str], int] = {}
+        self._open_calls: dict[int, int] = {}
 
     def read(self, event: dict[str, Any]) -> Iterable[pb.GenerateResponse]:
         if error := event.get("error"):
-            raise EngineUnavailable(f"The provider broke off: {_said(error)}")
+            raise told(error)
         try:
-            self._usage = event.get("usage") or self._usage
+            self._usage = dict(event.get("usage") or self._usage)
             for choice in event.get("choices") or []:
-                self._reason = choice.get("finish_reason") or self._reason
+                self._reason = str(choice.get("finish_reason") or self._reason)
                 message = _message_of(choice)
+                message.tool_calls.extend(self._tool_calls(choice.get("delta") or {}))
                 if message.ListFields():
                     yield message
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -259,32 +290,43 @@ class OpenAIAnswer(WireAnswer):
     def end(self) -> pb.GenerateResponse:
         if not self._reason:
             raise broken_off()
-        details = self._usage.get("prompt_tokens_details") or {}
+        details = self._usage.get("prompt_tokens_details")
+        cached = details.get("cached_tokens") if isinstance(details, dict) else 0
         return pb.GenerateResponse(
             finish=pb.Finish(
                 reason=_FINISH.get(self._reason, pb.FINISH_REASON_STOP),
-                num_prompt_tokens=self._usage.get("prompt_tokens") or 0,
-                num_generated_tokens=self._usage.get("completion_tokens") or 0,
-                num_cached_tokens=details.get("cached_tokens") or 0,
+                num_prompt_tokens=num_tokens(self._usage.get("prompt_tokens")),
+                num_generated_tokens=num_tokens(self._usage.get("completion_tokens")),
+                num_cached_tokens=num_tokens(cached),
             )
         )
+
+    def _tool_calls(self, delta: dict[str, Any]) -> Iterator[pb.ToolCallDelta]:
+        for call in delta.get("tool_calls") or []:
+            function = call.get("function") or {}
+            given = function.get("arguments") or ""
+            yield pb.ToolCallDelta(
+                index=self._index(call),
+                id=call.get("id") or "",
+                name=function.get("name") or "",
+                arguments=given if isinstance(given, str) else json.dumps(given),
+            )
+
+    def _index(self, call: dict[str, Any]) -> int:
+        """Some servers give every call the index 0 and an id of its own."""
+        given, name = call.get("index") or 0, call.get("id") or ""
+        if name:
+            self._open_calls[given] = self._calls.setdefault((given, name), len(self._calls))
+        return self._open_calls.get(given, given)
 
 
 def _message_of(choice: dict[str, Any]) -> pb.GenerateResponse:
     delta = choice.get("delta") or {}
-    text, thought = _text_and_thought(delta.get("content") or choice.get("text") or "")
+    said = delta.get("content") or delta.get("refusal") or choice.get("text") or ""
+    text, thought = _text_and_thought(said)
     return pb.GenerateResponse(
         text=text,
         reasoning=thought or delta.get("reasoning_content") or delta.get("reasoning") or "",
-        tool_calls=[
-            pb.ToolCallDelta(
-                index=call.get("index") or 0,
-                id=call.get("id") or "",
-                name=(call.get("function") or {}).get("name") or "",
-                arguments=(call.get("function") or {}).get("arguments") or "",
-            )
-            for call in delta.get("tool_calls") or []
-        ],
         logprobs=_positions(choice.get("logprobs") or {}),
     )
 
@@ -316,8 +358,3 @@ def _positions(logprobs: dict[str, Any]) -> Iterator[pb.PositionLogprobs]:
 
 def _token(text: str, logprob: float | None) -> pb.TokenLogprob:
     return pb.TokenLogprob(text=text, logprob=logprob)
-
-
-def _said(error: Any) -> str:
-    message = error.get("message") if isinstance(error, dict) else error
-    return str(message)[:500].rstrip(".") + "."

@@ -20,6 +20,7 @@ from services.cluster.errors import (
 from services.cluster.provider_records import ProviderRecord
 
 _MAX_CHARS = 500
+_KEY_PART_CHARS = 6
 _RETRY_SECONDS = 5.0
 _MAX_RETRY_SECONDS = 3600.0
 
@@ -29,7 +30,7 @@ def refused(
 ) -> HearthError:
     """The error of an answer that is not 200."""
     name = provider.provider_id
-    said = f"{name} answers: {_said(body, key)}"
+    said = f"{name} answers: {without_key(_said(body), key)}"
     if status in (401, 403):
         # What is said here may hold a part of the key.
         return EngineUnavailable(
@@ -64,16 +65,25 @@ def unreachable(provider: ProviderRecord, error: httpx.HTTPError) -> HearthError
     )
 
 
-def _said(body: bytes, key: str) -> str:
+def without_key(text: str, key: str) -> str:
+    """Also without its ends, which some providers repeat with stars between them."""
+    size = min(_KEY_PART_CHARS, len(key))
+    parts = {key[at : at + size] for at in range(len(key) - size + 1)} - {""}
+
+    def has_part(word: str) -> bool:
+        return any(word[at : at + size] in parts for at in range(len(word) - size + 1))
+
+    return " ".join("[key]" if has_part(word) else word for word in text.split(" "))
+
+
+def _said(body: bytes) -> str:
     """A provider's own sentence: `error.message`, `message` or `detail`; else its first words."""
     text = body.decode(errors="replace")
     try:
         found = _message(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         found = ""
-    words = " ".join((found or text).split())
-    if key:
-        words = words.replace(key, "[key]")
+    words = " ".join((found or text)[: 4 * _MAX_CHARS].split())
     return words[:_MAX_CHARS].rstrip(".") + "." if words else "nothing that can be read."
 
 

@@ -6,6 +6,8 @@ for clients; errors that it raises are the client's (BadRequest).
 
 from __future__ import annotations
 
+import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -14,6 +16,9 @@ from typing import Any
 from services.cluster.errors import BadRequest, EngineUnavailable
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.provider_records import ProviderModel
+
+# Values that ask for nothing, where it is not 0. Of log-probabilities 0 asks for some.
+_OFF = {"repetition_penalty": 1.0, "num_logprobs": None}
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,11 @@ class WireRequest:
 
 class WireAnswer(ABC):
     """The events of one answer, in the order in which they come."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes, where an event says so."""
+        return False
 
     @abstractmethod
     def read(self, event: dict[str, Any]) -> Iterable[pb.GenerateResponse]:
@@ -67,14 +77,34 @@ def unreadable() -> EngineUnavailable:
     return EngineUnavailable("The provider answered something that cannot be read. Ask again.")
 
 
+def told(error: Any) -> EngineUnavailable:
+    """An error that came within an answer."""
+    said = error.get("message") if isinstance(error, dict) else error
+    return EngineUnavailable(f"The provider broke off: {str(said)[:500].rstrip('.')}.")
+
+
 def broken_off() -> EngineUnavailable:
     return EngineUnavailable("The provider's answer ended in the middle. Ask again.")
+
+
+def num_tokens(value: Any) -> int:
+    """Of a usage; 0 where it says nothing that can be counted."""
+    return value if type(value) is int and 0 <= value < 2**32 else 0
+
+
+def call_id(given: str, pattern: re.Pattern[str]) -> str:
+    """The id of a tool call as the server takes ids: another one, always the same, for one that
+    some other server made.
+    """
+    if pattern.fullmatch(given):
+        return given
+    return hashlib.blake2b(given.encode(), digest_size=8).hexdigest()[:9]
 
 
 def refuse_given(sampling: pb.SamplingParameters, names: Collection[str], whose: str) -> None:
     """Raises BadRequest for a parameter that is set and that the server does not have."""
     for field, value in sampling.ListFields():
-        if field.name in names and value:
+        if field.name in names and value != _OFF.get(field.name, 0):
             raise BadRequest(
                 f"{whose} has no {field.name}; leave it out or ask another model.",
                 param=field.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -147,8 +148,8 @@ async def _ask(state: GatewayState, remote: RemoteModel, caller: Caller) -> str:
         prompt = pb.Prompt(fill_in_the_middle=cursor)
     sampling = pb.SamplingParameters(max_tokens=_TEST_TOKENS)
     question = pb.GenerateRequest(context=context_of(caller), prompt=prompt, sampling=sampling)
-    messages = state.speakers.providers.generate(remote, question)
-    return "".join([message.text async for message in messages])
+    async with aclosing(state.speakers.providers.generate(remote, question)) as messages:
+        return "".join([message.text async for message in messages])
 
 
 def _changed(

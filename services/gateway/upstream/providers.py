@@ -11,13 +11,20 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
 
 from services.cluster import VERSION
-from services.cluster.errors import DeadlineExceeded, HearthError, OutOfDisk
+from services.cluster.errors import (
+    Conflict,
+    DeadlineExceeded,
+    EngineUnavailable,
+    HearthError,
+    OutOfDisk,
+)
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.provider_records import ProviderModel, ProviderRecord
 from services.cluster.sealing import Sealer
@@ -26,7 +33,7 @@ from services.gateway.metrics import MASKED_SECRETS, OPEN_GENERATIONS, PROVIDER_
 from services.gateway.providers.events import json_events
 from services.gateway.providers.kinds import KINDS
 from services.gateway.providers.masking import masked_prompt, masked_texts
-from services.gateway.providers.refusals import refused, unreachable
+from services.gateway.providers.refusals import refused, unreachable, without_key
 from services.gateway.providers.wire import WireRequest, unreadable
 from services.gateway.settings import GatewaySettings
 from services.gateway.speakers import RemoteModel
@@ -35,7 +42,11 @@ log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 10.0
 _LIST_SECONDS = 30.0
+# What follows an answer's end, so that its connection is used again; what a refusal says.
+_REST_SECONDS = 0.25
+_REFUSAL_SECONDS = 5.0
 _MAX_ANSWER_BYTES = 64 * 1024**2
+_MAX_REFUSAL_BYTES = 64 * 1024
 _LIMITS = httpx.Limits(max_connections=512, max_keepalive_connections=64)
 
 
@@ -53,7 +64,10 @@ class Providers:
         self._audit = audit
         bundle = settings.ca_bundle
         self._client = httpx.AsyncClient(
-            headers={"User-Agent": f"hearth/{VERSION}"},
+            # Compressed events would wait for each other.
+            headers={"User-Agent": f"hearth/{VERSION}", "Accept-Encoding": "identity"},
+            # None is kept: it would tie the requests of different people to each other.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
             limits=_LIMITS,
             verify=ssl.create_default_context(cafile=bundle) if bundle else True,
@@ -74,15 +88,22 @@ class Providers:
         answer = wire.answer()
         question = wire.generation(remote.record, request)
         async with self._told(remote, context, found) as usage:
+            first_by = asyncio.get_running_loop().time() + self._settings.first_token_seconds
             async with self._asked(remote.provider, question) as response:
-                events = json_events(response.aiter_bytes())
-                async with aclosing(self._timed(events)) as timed:
+                pieces = response.aiter_bytes()
+                async with aclosing(self._timed(json_events(pieces), first_by)) as timed:
                     async for event in timed:
                         for message in answer.read(event):
                             yield message
-            last = answer.end()
-            usage.MergeFrom(last.finish)
-            yield last
+                        if answer.is_over:
+                            break
+                last = answer.end()
+                usage.MergeFrom(last.finish)
+                yield last
+                with suppress(TimeoutError, httpx.HTTPError):
+                    async with asyncio.timeout(_REST_SECONDS):
+                        async for _ in pieces:
+                            pass
 
     async def embed(self, remote: RemoteModel, request: pb.EmbedRequest) -> pb.EmbedResponse:
         wire = KINDS[remote.provider.kind].wire
@@ -93,17 +114,22 @@ class Providers:
         async with self._told(remote, request.context, found) as usage:
             async with self._asked(remote.provider, question) as response:
                 answer = wire.embeddings(await self._json(response))
+                if len(answer.embeddings) != len(request.texts or request.token_ids):
+                    raise unreadable()
             usage.num_prompt_tokens = answer.num_prompt_tokens
             return answer
 
     async def models(self, provider: ProviderRecord) -> list[ProviderModel]:
         """What it offers to whoever has the key, by name."""
         wire = KINDS[provider.kind].wire
-        async with (
-            asyncio.timeout(_LIST_SECONDS),
-            self._sent(provider, "GET", wire.models_path) as response,
-        ):
-            models = wire.models(await self._json(response))
+        try:
+            async with (
+                asyncio.timeout(_LIST_SECONDS),
+                self._sent(provider, "GET", wire.models_path) as response,
+            ):
+                models = wire.models(await self._json(response))
+        except TimeoutError:
+            raise self._late("did not answer", _LIST_SECONDS) from None
         return sorted(models, key=lambda model: model.name)
 
     @asynccontextmanager
@@ -118,7 +144,7 @@ class Providers:
         self, provider: ProviderRecord, method: str, path: str, body: Any = None
     ) -> AsyncIterator[httpx.Response]:
         """The head of a good answer; what is not good is raised, without the key in its words."""
-        key = self._sealer.open(provider.sealed_key) if provider.sealed_key else ""
+        key = self._key(provider)
         headers = KINDS[provider.kind].wire.headers(key)
         request = self._client.build_request(
             method, provider.base_url + path, headers=headers, json=body
@@ -137,23 +163,47 @@ class Providers:
                     response.status_code,
                     response.headers,
                     key,
-                    await self._bounded(response),
+                    await self._refusal(response),
                 )
             yield response
         except httpx.HTTPError as error:
             raise unreachable(provider, error) from None
+        except HearthError as error:
+            error.message = without_key(error.message, key)
+            raise
         finally:
             await response.aclose()
 
+    def _key(self, provider: ProviderRecord) -> str:
+        """ "" for none. Raises EngineUnavailable."""
+        try:
+            return self._sealer.open(provider.sealed_key) if provider.sealed_key else ""
+        except Conflict as error:
+            raise EngineUnavailable(
+                f"The key of {provider.provider_id} is lost: {error.message}"
+            ) from None
+
+    async def _refusal(self, response: httpx.Response) -> bytes:
+        """Its beginning: what comes late or is long is left out."""
+        data = bytearray()
+        seconds = min(_REFUSAL_SECONDS, self._settings.next_token_seconds)
+        with suppress(TimeoutError, httpx.HTTPError):
+            async with asyncio.timeout(seconds):
+                async for chunk in response.aiter_bytes():
+                    data += chunk
+                    if len(data) > _MAX_REFUSAL_BYTES:
+                        break
+        return bytes(data[:_MAX_REFUSAL_BYTES])
+
     async def _timed(
-        self, events: AsyncGenerator[dict[str, Any]]
+        self, events: AsyncGenerator[dict[str, Any]], first_by: float
     ) -> AsyncGenerator[dict[str, Any]]:
-        """Raises DeadlineExceeded for one that is late."""
-        seconds = self._settings.first_token_seconds
+        """Raises DeadlineExceeded for one that is late. `first_by` is of the loop's clock."""
+        by, seconds = first_by, self._settings.first_token_seconds
         async with aclosing(events):
             while True:
                 try:
-                    async with asyncio.timeout(seconds):
+                    async with asyncio.timeout_at(by):
                         event = await anext(events, None)
                 except TimeoutError:
                     raise self._late("gave no token", seconds) from None
@@ -161,6 +211,7 @@ class Providers:
                     return
                 yield event
                 seconds = self._settings.next_token_seconds
+                by = asyncio.get_running_loop().time() + seconds
 
     async def _json(self, response: httpx.Response) -> Any:
         try:
@@ -172,12 +223,12 @@ class Providers:
             raise unreadable() from None
 
     async def _bounded(self, response: httpx.Response) -> bytes:
-        data = b""
+        data = bytearray()
         async for chunk in response.aiter_bytes():
             data += chunk
             if len(data) > _MAX_ANSWER_BYTES:
                 raise unreadable()
-        return data
+        return bytes(data)
 
     def _late(self, what: str, seconds: float) -> DeadlineExceeded:
         return DeadlineExceeded(f"The provider {what} within {seconds:g} s.")

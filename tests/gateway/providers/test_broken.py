@@ -1,0 +1,360 @@
+"""Providers that refuse, hang, break off and talk nonsense: a sentence, never half an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+
+import httpx
+import pytest
+
+from services.cluster.provider_records import ProviderKind
+from services.gateway.metrics import OPEN_GENERATIONS
+from tests.gateway.conftest import Gateway
+from tests.gateway.providers.conftest import CHATTING, KEYS, Fakes
+from tests.gateway.providers.fake_server import Answer, Says, Stream
+from tests.gateway.providers.test_chats import HELLO, chat, events
+
+KINDS = list(ProviderKind)
+BOTH = [ProviderKind.OPENAI, ProviderKind.ANTHROPIC]
+Change = Callable[[list[bytes]], Sequence[bytes]]
+
+
+def told(message: str) -> bytes:
+    return json.dumps({"error": {"message": message, "type": "x"}}).encode()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (Answer(429, told("Slow down."), (("retry-after", "7"),)), 429, "answers: Slow down."),
+        (Answer(529, told("Overloaded.")), 503, "answers: Overloaded."),
+        (Answer(500, b"<html>oops</html>"), 503, "answers: <html>oops</html>."),
+        (Answer(500, b""), 503, "nothing that can be read."),
+        (Answer(402, told("No credit.")), 429, "No credit."),
+        (Answer(400, told("Prompt is too long.")), 400, "Prompt is too long."),
+        (Answer(422, b'{"detail": [{"msg": "bad"}]}'), 400, "bad"),
+        (Answer(404, told("No such model.")), 404, "No such model."),
+        (Answer(413, b"\xff\xfe"), 413, "answers"),
+        (Answer(503, b"[" * 100_000), 503, "answers"),
+    ],
+)
+async def test_a_refusal_is_told_as_ours(
+    client: httpx.AsyncClient,
+    outside: Fakes,
+    kind: ProviderKind,
+    answer: Answer,
+    status: int,
+    words: str,
+) -> None:
+    outside[kind].fault = answer
+    for streams in (False, True):
+        found = await chat(client, kind, stream=streams)
+        assert found.status_code == status
+        assert words in found.json()["error"]["message"]
+        if status == 429:
+            assert found.headers["retry-after"] in ("5", "7")
+
+
+@pytest.mark.parametrize("kind", BOTH)
+async def test_a_redirect_is_not_followed_with_a_key(
+    client: httpx.AsyncClient, outside: Fakes, kind: ProviderKind
+) -> None:
+    elsewhere = outside[ProviderKind.GROQ]
+    to = (("location", f"{elsewhere.url}/chat/completions"),)
+    for status in (301, 302, 307, 308):
+        outside[kind].fault = Answer(status, b"", to)
+        found = await chat(client, kind)
+        assert found.status_code == 503
+        assert "sends on to another address" in found.json()["error"]["message"]
+    assert not elsewhere.seen
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda events: [b"".join(events[:3]), events[3][:-9]],
+        lambda events: [],
+        lambda events: events[:1],
+    ],
+    ids=["mid-event", "before-the-first", "after-the-first"],
+)
+async def test_a_cut_answer_is_no_answer(
+    client: httpx.AsyncClient, outside: Fakes, kind: ProviderKind, streams: bool, change: Change
+) -> None:
+    outside[kind].fault = Stream(change, "cut")
+    found = await chat(client, kind, stream=streams)
+    if found.status_code == 200:
+        assert streams
+        assert "broke off" in events(found.text)[-1]["error"]["message"]
+        assert "[DONE]" not in found.text
+    else:
+        assert found.status_code == 503
+        assert "broke off" in found.json()["error"]["message"]
+
+
+NONSENSE = {
+    "no JSON": [b"data: {oops\n\n"],
+    "no object": [b"data: [1, 2]\n\n"],
+    "deep": [b"data: " + b"[" * 100_000 + b"\n\n"],
+    "not UTF-8": [b'data: {"a": "\xff"}\n\n'],
+    "a line of 20 MB": [b"data: " + b"x" * 20_000_000],
+    "strange choices": [b'data: {"choices": [7], "type": "content_block_delta"}\n\n'],
+    "strange delta": [
+        b'data: {"choices": [{"delta": [1]}], "type": "message_start", "message": 3}\n\n'
+    ],
+    "strange content": [
+        b'data: {"choices": [{"delta": {"content": 5}}], "type": "message_delta", "delta": 1}\n\n'
+    ],
+    "strange usage": [
+        b'data: {"choices": [], "usage": 3, "type": "message_delta", "delta": {}, "usage": 3}\n\n'
+    ],
+    "a page": [b"<html><body>Sign in</body></html>\n"],
+    "an end too early": [b"data: [DONE]\n\n"],
+    "nothing": [b": hm\n\n", b"event: ping\n\n", b"\n\n\n"],
+}
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("name", NONSENSE)
+async def test_nonsense_is_no_answer(
+    client: httpx.AsyncClient, outside: Fakes, kind: ProviderKind, name: str
+) -> None:
+    outside[kind].fault = Stream(lambda events: [*events[:2], *NONSENSE[name]])
+    found = await chat(client, kind)
+    assert found.status_code == 503, found.text
+    message = found.json()["error"]["message"]
+    assert "cannot be read" in message or "ended in the middle" in message
+
+
+@pytest.mark.parametrize("kind", BOTH)
+async def test_figures_that_nobody_can_count_are_not_counted(
+    client: httpx.AsyncClient, outside: Fakes, kind: ProviderKind
+) -> None:
+    def strange(events: list[bytes]) -> list[bytes]:
+        text = b"".join(events).replace(b'"output_tokens": 5', b'"output_tokens": "many"')
+        return [text.replace(b'"completion_tokens": 5', b'"completion_tokens": -5')]
+
+    outside[kind].fault = Stream(strange)
+    found = await chat(client, kind)
+    assert found.status_code == 200, found.text
+    assert found.json()["usage"]["completion_tokens"] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("streams", [False, True])
+async def test_an_error_within_a_stream_is_told(
+    client: httpx.AsyncClient, outside: Fakes, kind: ProviderKind, streams: bool
+) -> None:
+    """With the key in it: what is told has none."""
+    error = {"type": "overloaded_error", "message": f"Overloaded: {KEYS[kind]} waits."}
+    said = f"event: error\ndata: {json.dumps({'type': 'error', 'error': error})}\n\n".encode()
+    outside[kind].fault = Stream(lambda events: [*events[:4], said])
+    found = await chat(client, kind, stream=streams)
+    assert "Overloaded" in found.text
+    if KEYS[kind]:
+        assert KEYS[kind] not in found.text
+        assert "[key] waits." in found.text
+    assert "[DONE]" not in found.text
+    assert found.status_code == (200 if streams else 503)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda events: [b"".join(events)],
+        lambda events: [b"".join(events).replace(b"\n", b"\r\n")],
+        lambda events: [bytes([byte]) for byte in b"".join(events).replace(b"\n", b"\r\n")],
+        lambda events: [b": still here\n\n" + event for event in events],
+        lambda events: [b"".join(events).replace(b"data: ", b"data:")],
+        lambda events: [b"".join(events).replace(b"data: [DONE]\n\n", b"")],
+        lambda events: [b"".join(events).rstrip(b"\n")],
+    ],
+    ids=["at once", "CRLF", "bytes", "comments", "no space", "no [DONE]", "no last line"],
+)
+async def test_the_same_answer_in_other_pieces(
+    client: httpx.AsyncClient, outside: Fakes, kind: ProviderKind, change: Change
+) -> None:
+    outside[kind].fault = Stream(change)
+    found = await chat(client, kind)
+    assert found.json()["choices"][0]["message"]["content"] == "Hello, world."
+    assert found.json()["usage"]["total_tokens"] == 16
+
+
+@pytest.mark.parametrize("kind", BOTH)
+async def test_an_answer_that_is_over_is_not_waited_for(
+    client: httpx.AsyncClient, outside: Fakes, kind: ProviderKind
+) -> None:
+    outside[kind].fault = Stream(list, "hang")
+    found = await chat(client, kind)
+    assert found.json()["choices"][0]["message"]["content"] == "Hello, world."
+    await asyncio.wait_for(outside[kind].gone.get(), 10)
+
+
+async def test_a_refusal_that_is_not_told_to_its_end_is_one(
+    client: httpx.AsyncClient, outside: Fakes
+) -> None:
+    outside[ProviderKind.OPENAI].fault = Answer(500, None)
+    found = await chat(client, ProviderKind.OPENAI)
+    assert found.status_code == 503
+    assert "openai answers" in found.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "num_events", "streams"),
+    [
+        (ProviderKind.OPENAI, 0, True),
+        (ProviderKind.OPENAI, 2, False),
+        (ProviderKind.ANTHROPIC, 2, True),
+    ],
+)
+async def test_a_silent_provider_is_late(
+    client: httpx.AsyncClient,
+    outside: Fakes,
+    kind: ProviderKind,
+    num_events: int,
+    streams: bool,
+) -> None:
+    outside[kind].fault = Stream(lambda events: events[:num_events], "hang")
+    found = await chat(client, kind, stream=streams)
+    assert f"within {1 if num_events else 1.5} s" in found.text
+    assert "[DONE]" not in found.text
+    await asyncio.wait_for(outside[kind].gone.get(), 10)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_client_that_leaves_closes_the_providers_connection(
+    shared: Gateway, outside: Fakes, kind: ProviderKind, n: int, streams: bool
+) -> None:
+    outside[kind].fault = Stream(lambda events: events[:4], "hang")
+    body = {"model": CHATTING[kind], "messages": HELLO, "n": n, "stream": streams}
+    async with shared.client() as leaving:
+        asking = asyncio.create_task(leaving.post("/v1/chat/completions", json=body))
+        while len(outside[kind].seen) < n:
+            await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    for _ in range(n):
+        await asyncio.wait_for(outside[kind].gone.get(), 10)
+    while OPEN_GENERATIONS._value.get():
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+async def test_a_connection_is_used_again_and_no_cookie_is_kept(
+    client: httpx.AsyncClient, outside: Fakes, kind: ProviderKind
+) -> None:
+    outside[kind].cookies = True
+    for _ in range(3):
+        assert (await chat(client, kind)).status_code == 200
+    assert len({seen.client for seen in outside[kind].seen}) == 1
+    assert not any("cookie" in seen.headers for seen in outside[kind].seen)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"{}",
+        b"[]",
+        b"null",
+        b"nonsense",
+        b'{"data": [{"index": 0}]}',
+        b'{"data": [{"index": 0, "embedding": "x"}]}',
+        b'{"data": [{"index": 0, "embedding": [1]}], "usage": {"prompt_tokens": "x"}}',
+        b'{"data": []}',
+    ],
+)
+async def test_embeddings_that_are_none(
+    client: httpx.AsyncClient, outside: Fakes, value: bytes
+) -> None:
+    outside[ProviderKind.OPENAI].fault = Answer(200, value)
+    asked = {"model": "openai/text-embedding-3-small", "input": ["one", "two"]}
+    found = await client.post("/v1/embeddings", json=asked)
+    assert found.status_code == 503
+    assert "cannot be read" in found.json()["error"]["message"]
+
+
+async def test_two_calls_of_the_same_index_are_two(
+    client: httpx.AsyncClient, outside: Fakes
+) -> None:
+    """As some servers number them."""
+
+    def chunk(call_id: str, reason: str) -> bytes:
+        function = {"name": "add", "arguments": {"of": [call_id]}}
+        delta = {"tool_calls": [{"index": 0, "id": call_id, "function": function}]}
+        value = {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+        return f"data: {json.dumps(value)}\n\n".encode()
+
+    outside[ProviderKind.COMPATIBLE].fault = Stream(
+        lambda events: [chunk("a", ""), chunk("b", "tool_calls")]
+    )
+    found = await chat(client, ProviderKind.COMPATIBLE)
+    calls = found.json()["choices"][0]["message"]["tool_calls"]
+    assert [call["id"] for call in calls] == ["a", "b"]
+    assert [json.loads(call["function"]["arguments"]) for call in calls] == [
+        {"of": ["a"]},
+        {"of": ["b"]},
+    ]
+
+
+async def test_reasoning_and_refusals_in_other_forms(
+    client: httpx.AsyncClient, outside: Fakes
+) -> None:
+    deltas = [
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]},
+        {"content": [{"type": "text", "text": "No"}]},
+        {"content": None, "refusal": ", never."},
+    ]
+    pieces = [
+        f"data: {json.dumps({'choices': [{'delta': delta, 'finish_reason': 'stop'}]})}\n\n".encode()
+        for delta in deltas
+    ]
+    outside[ProviderKind.MISTRAL].fault = Stream(lambda events: pieces)
+    message = (await chat(client, ProviderKind.MISTRAL)).json()["choices"][0]["message"]
+    assert (message["reasoning_content"], message["content"]) == ("Hm.", "No, never.")
+
+
+@pytest.mark.parametrize("arguments", ["[1]", "{oops", "[" * 10_000])
+async def test_arguments_that_are_no_object_are_the_clients_mistake(
+    client: httpx.AsyncClient, outside: Fakes, arguments: str
+) -> None:
+    function = {"name": "add", "arguments": arguments}
+    turns = [
+        *HELLO,
+        {
+            "role": "assistant",
+            "tool_calls": [{"id": "c1", "type": "function", "function": function}],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "5"},
+    ]
+    found = await chat(client, ProviderKind.ANTHROPIC, messages=turns)
+    assert found.status_code == 400
+    assert "arguments" in found.json()["error"]["message"]
+    assert not outside[ProviderKind.ANTHROPIC].seen
+
+
+async def test_ids_that_a_provider_would_not_take_are_others_and_agree(
+    client: httpx.AsyncClient, outside: Fakes
+) -> None:
+    call_id = "functions.add:0 é"
+    function = {"name": "add", "arguments": "{}"}
+    turns = [
+        *HELLO,
+        {
+            "role": "assistant",
+            "tool_calls": [{"id": call_id, "type": "function", "function": function}],
+        },
+        {"role": "tool", "tool_call_id": call_id, "content": " "},
+    ]
+    for kind in KINDS:
+        outside[kind].says = Says()
+        found = await chat(client, kind, messages=turns)
+        assert found.status_code == 200, found.text
