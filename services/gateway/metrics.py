@@ -64,7 +64,7 @@ MASKED_SECRETS = Counter(
 )
 BREAKERS = Gauge(
     "hearth_breakers",
-    "Replicas that are asked nothing for a while (open), or one thing (half_open).",
+    "Replicas and providers that are asked nothing for a while (open), or one thing (half_open).",
     ["state"],
 )
 REFUSED = Counter(

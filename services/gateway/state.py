@@ -126,5 +126,6 @@ async def _forget_the_gone(state: GatewayState) -> None:
         view = await state.cache.changed()
         processes = {process.address for process in view.processes.values()}
         await state.replicas.forget_others(view.replicas.values(), processes)
+        state.speakers.providers.forget_others(view.providers.values())
         for model in state.tokenizers.keys() - {r.model for r in view.replicas.values()}:
             del state.tokenizers[model]

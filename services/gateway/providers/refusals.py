@@ -54,6 +54,15 @@ def refused(
     return EngineUnavailable(said, retry_after_seconds=_retry_seconds(headers))
 
 
+def silent(provider: ProviderRecord, seconds: float) -> HearthError:
+    """While its breaker is open."""
+    return EngineUnavailable(
+        f"{provider.provider_id} gave no answer just now; it is asked again in"
+        f" {max(1, math.ceil(seconds))} s.",
+        retry_after_seconds=seconds,
+    )
+
+
 def unreachable(provider: ProviderRecord, error: httpx.HTTPError) -> HearthError:
     if isinstance(error, httpx.PoolTimeout):
         return Overloaded(f"Too many requests to {provider.provider_id} are open; ask again soon.")

@@ -34,9 +34,11 @@ def _answers(dialects: Sequence[Dialect]) -> Callable[[Request, Caller], Awaitab
         exchange = kind(parse(kind.request, values))
         state = state_of(request)
         target = resolve(state.view, exchange.model, caller.team_id, exchange.use)
-        generations = await with_context(
-            state.repository_context, caller, target.replicas[0], exchange.generations(target)
-        )
+        generations = exchange.generations(target)
+        if target.replicas:  # files of a repository go to no other server
+            generations = await with_context(
+                state.repository_context, caller, target.replicas[0], generations
+            )
         answering = Answering(state, caller, target, generations, exchange.priority)
         if exchange.streams:
             return event_answer(request, lambda: exchange.events(answering), kind.error_event)

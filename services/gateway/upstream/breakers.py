@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
 
+from services.gateway.metrics import BREAKERS
+
 FIRST_OPEN_SECONDS = 1.0
 LONGEST_OPEN_SECONDS = 30.0
 # Deadlines in a row, without a word to anybody between them, that stand for a lost connection.
@@ -179,3 +181,11 @@ class Attempt:
         traceback: TracebackType | None,
     ) -> None:
         self._breakers.give_back(self._breaker, self)
+
+
+def count_states(before: BreakerState, after: BreakerState) -> None:
+    """For `moved`: how many are not closed, for Prometheus."""
+    if before is not BreakerState.CLOSED:
+        BREAKERS.labels(before).dec()
+    if after is not BreakerState.CLOSED:
+        BREAKERS.labels(after).inc()

@@ -10,7 +10,7 @@ import logging
 import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -33,10 +33,11 @@ from services.gateway.metrics import MASKED_SECRETS, OPEN_GENERATIONS, PROVIDER_
 from services.gateway.providers.events import json_events
 from services.gateway.providers.kinds import KINDS
 from services.gateway.providers.masking import masked_prompt, masked_texts
-from services.gateway.providers.refusals import refused, unreachable, without_key
+from services.gateway.providers.refusals import refused, silent, unreachable, without_key
 from services.gateway.providers.wire import WireRequest, unreadable
 from services.gateway.settings import GatewaySettings
 from services.gateway.speakers import RemoteModel
+from services.gateway.upstream.breakers import Attempt, Breakers, Failure, count_states
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ _REST_SECONDS = 0.25
 _REFUSAL_SECONDS = 5.0
 _MAX_ANSWER_BYTES = 64 * 1024**2
 _MAX_REFUSAL_BYTES = 64 * 1024
+# What proxies and services say of themselves when they cannot serve anybody.
+_DOWN = frozenset({502, 503, 504})
 _LIMITS = httpx.Limits(max_connections=512, max_keepalive_connections=64)
 
 
@@ -62,6 +65,7 @@ class Providers:
         self._settings = settings
         self._sealer = sealer
         self._audit = audit
+        self._breakers = Breakers(moved=count_states)
         bundle = settings.ca_bundle
         self._client = httpx.AsyncClient(
             # Compressed events would wait for each other.
@@ -75,6 +79,10 @@ class Providers:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    def forget_others(self, providers: Iterable[ProviderRecord]) -> None:
+        """Lets go of what is known of providers that are not there any more."""
+        self._breakers.forget_others({_peer(provider) for provider in providers})
 
     async def generate(
         self, remote: RemoteModel, request: pb.GenerateRequest
@@ -143,36 +151,54 @@ class Providers:
     async def _sent(
         self, provider: ProviderRecord, method: str, path: str, body: Any = None
     ) -> AsyncIterator[httpx.Response]:
-        """The head of a good answer; what is not good is raised, without the key in its words."""
-        key = self._key(provider)
-        headers = KINDS[provider.kind].wire.headers(key)
+        """The head of a good answer; what is not good is raised, without the key in its words.
+
+        A provider that gives no answer is asked nothing for a while, as `Breakers` decides.
+        """
+        key, peer = self._key(provider), _peer(provider)
+        if not self._breakers.admits(peer):
+            raise silent(provider, self._breakers.wait_seconds(peer))
         request = self._client.build_request(
-            method, provider.base_url + path, headers=headers, json=body
+            method,
+            provider.base_url + path,
+            headers=KINDS[provider.kind].wire.headers(key),
+            json=body,
         )
+        with self._breakers.attempt(peer) as attempt:
+            response = await self._head(provider, request, attempt)
+            try:
+                if response.status_code != 200:
+                    body_of_it = await self._refusal(response)
+                    raise refused(provider, response.status_code, response.headers, key, body_of_it)
+                yield response
+            except httpx.HTTPError as error:
+                raise unreachable(provider, error) from None
+            except HearthError as error:
+                if isinstance(error, DeadlineExceeded):
+                    attempt.failed(Failure.LATE)
+                error.message = without_key(error.message, key)
+                raise
+            finally:
+                await response.aclose()
+
+    async def _head(
+        self, provider: ProviderRecord, request: httpx.Request, attempt: Attempt
+    ) -> httpx.Response:
         try:
             async with asyncio.timeout(self._settings.first_token_seconds):
                 response = await self._client.send(request, stream=True)
         except TimeoutError:
+            attempt.failed(Failure.LATE)
             raise self._late("did not answer", self._settings.first_token_seconds) from None
         except httpx.HTTPError as error:
+            if not isinstance(error, httpx.PoolTimeout):
+                attempt.failed(Failure.LOST)
             raise unreachable(provider, error) from None
-        try:
-            if response.status_code != 200:
-                raise refused(
-                    provider,
-                    response.status_code,
-                    response.headers,
-                    key,
-                    await self._refusal(response),
-                )
-            yield response
-        except httpx.HTTPError as error:
-            raise unreachable(provider, error) from None
-        except HearthError as error:
-            error.message = without_key(error.message, key)
-            raise
-        finally:
-            await response.aclose()
+        if response.status_code in _DOWN:
+            attempt.failed(Failure.LOST)
+        else:
+            attempt.heard()
+        return response
 
     def _key(self, provider: ProviderRecord) -> str:
         """ "" for none. Raises EngineUnavailable."""
@@ -276,6 +302,10 @@ class Providers:
             await self._audit.write("provider_answer", **facts)
         except OutOfDisk:
             log.exception("an answer that has come could not be audited", extra=facts)
+
+
+def _peer(provider: ProviderRecord) -> str:
+    return f"{provider.provider_id}@{provider.base_url}"
 
 
 def _masks(provider: ProviderRecord) -> bool:

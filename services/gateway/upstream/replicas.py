@@ -31,10 +31,10 @@ from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.pb.v1 import replica_pb2_grpc as rpc
 from services.cluster.records import ReplicaRecord
 from services.cluster.rpc import translate_rpc_error
-from services.gateway.metrics import BREAKERS, OPEN_GENERATIONS, REFUSED
+from services.gateway.metrics import OPEN_GENERATIONS, REFUSED
 from services.gateway.routing import Target, choose
 from services.gateway.settings import GatewaySettings
-from services.gateway.upstream.breakers import Attempt, Breakers, BreakerState, Failure
+from services.gateway.upstream.breakers import Attempt, Breakers, Failure, count_states
 from services.gateway.upstream.calls import answered, is_cancelled, is_lost
 from services.gateway.upstream.channels import Channels
 from services.gateway.upstream.pulse import Pulse
@@ -58,7 +58,7 @@ class Replicas:
         self._channels = channels
         self._outstanding: Counter[str] = Counter()
         self._addresses: dict[str, str] = {}
-        self._breakers = Breakers(moved=_count)
+        self._breakers = Breakers(moved=count_states)
         self._queues = Queues(settings.max_queued_requests, settings.first_token_seconds)
         self._pulse = Pulse(self._lives, settings.silent_seconds)
 
@@ -311,13 +311,6 @@ def _key(replica: ReplicaRecord) -> str:
 def _peer(replica_id: str, address: str) -> str:
     """One that was started again is another peer."""
     return f"{replica_id}@{address}"
-
-
-def _count(before: BreakerState, after: BreakerState) -> None:
-    if before is not BreakerState.CLOSED:
-        BREAKERS.labels(before).dec()
-    if after is not BreakerState.CLOSED:
-        BREAKERS.labels(after).inc()
 
 
 def _gone(replica: ReplicaRecord) -> EngineUnavailable:

@@ -162,7 +162,8 @@ async def shared(
 
 @pytest.fixture
 def outside(shared: Gateway, fakes: Fakes) -> Fakes:
-    """What the shared gateway asks."""
+    """What the shared gateway asks, and has not yet found silent."""
+    shared.state.speakers.providers.forget_others(())
     return fakes
 
 

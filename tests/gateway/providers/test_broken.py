@@ -26,6 +26,7 @@ def told(message: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize(
     ("answer", "status", "words"),
     [
@@ -45,17 +46,35 @@ async def test_a_refusal_is_told_as_ours(
     client: httpx.AsyncClient,
     outside: Fakes,
     kind: ProviderKind,
+    streams: bool,
     answer: Answer,
     status: int,
     words: str,
 ) -> None:
     outside[kind].fault = answer
-    for streams in (False, True):
-        found = await chat(client, kind, stream=streams)
-        assert found.status_code == status
-        assert words in found.json()["error"]["message"]
-        if status == 429:
-            assert found.headers["retry-after"] in ("5", "7")
+    found = await chat(client, kind, stream=streams)
+    assert found.status_code == status
+    assert words in found.json()["error"]["message"]
+    if status == 429:
+        assert found.headers["retry-after"] in ("5", "7")
+
+
+async def test_a_provider_that_is_down_is_asked_nothing_for_a_while_then_once(
+    client: httpx.AsyncClient, outside: Fakes
+) -> None:
+    fake = outside[ProviderKind.OPENAI]
+    fake.fault = Answer(503, told("Down."))
+    assert "answers: Down." in (await chat(client, ProviderKind.OPENAI)).json()["detail"]
+    fake.fault = None
+    refused = await chat(client, ProviderKind.OPENAI)
+    assert refused.status_code == 503
+    assert "gave no answer just now" in refused.json()["detail"]
+    assert refused.headers["retry-after"] == "1"
+    assert len(fake.seen) == 1, "nothing was sent while its breaker was open"
+    while (found := await chat(client, ProviderKind.OPENAI)).status_code == 503:
+        assert "gave no answer just now" in found.json()["detail"]
+    assert found.status_code == 200
+    assert len(fake.seen) == 2
 
 
 @pytest.mark.parametrize("kind", BOTH)
