@@ -132,7 +132,7 @@ async def test_who_may_not_is_told_in_the_same_form(gateway: Gateway) -> None:
 
 
 async def test_a_body_that_is_too_large_is_told_in_the_same_form(gateway: Gateway) -> None:
-    answer = await post(gateway, system="x" * (5 * 1024**2))
+    answer = await post(gateway, system="x" * gateway.state.settings.max_prompt_bytes)
     assert answer.status_code == 413
     assert answer.json()["error"]["type"] == "request_too_large"
 

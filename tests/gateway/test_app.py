@@ -63,7 +63,7 @@ async def test_malformed_bodies_of_the_administration_are_told_why(
 
 
 async def test_a_long_body_is_refused(gateway: Gateway) -> None:
-    limit = gateway.state.settings.max_body_bytes
+    limit = gateway.state.settings.max_prompt_bytes
 
     async def parts() -> AsyncGenerator[bytes]:
         for _ in range(limit // 65536 + 2):
