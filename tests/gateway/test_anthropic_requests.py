@@ -59,6 +59,15 @@ def test_tools_of_anthropics_own_are_left_out_beside_others() -> None:
     assert with_theirs == without
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_tool_says_whether_its_schema_binds(strict: bool) -> None:
+    tools = [{**TOOLS[0], "strict": strict}, TOOLS[1]]
+    chat = parse(ChatFields, {"messages": [QUESTION], "tools": tools}).to_prompt().chat
+    first, second = (tool["function"] for tool in json.loads(chat.tools_json))
+    assert first["strict"] is strict
+    assert "strict" not in second
+
+
 def said(*blocks: dict[str, Any], role: str = "user") -> list[dict[str, Any]]:
     return [{"role": role, "content": list(blocks)}]
 

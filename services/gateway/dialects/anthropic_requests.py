@@ -25,6 +25,7 @@ class Tool(BaseModel):
     name: str = ""
     description: str | None = None
     input_schema: dict[str, Any] | None = None
+    strict: bool | None = None
 
     @model_validator(mode="after")
     def _is_described(self) -> Self:
@@ -38,6 +39,8 @@ class Tool(BaseModel):
         if self.description:
             function["description"] = self.description
         function["parameters"] = {"type": "object", **(self.input_schema or {})}
+        if self.strict is not None:
+            function["strict"] = self.strict
         return {"type": "function", "function": function}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -193,6 +193,17 @@ def _model_type(model_config: Any) -> str:
     return str(model_config.hf_config.model_type) if model_config else ""
 
 
+def _held(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With a schema that binds the model, unless the tool says that it does not.
+
+    To vLLM it does only where the tool says so: a model that has to call then writes anything.
+    """
+    function = tool.get("function")
+    if not isinstance(function, Mapping) or function.get("strict") is not None:
+        return tool
+    return {**tool, "function": {**function, "strict": True}}
+
+
 def _request(chat: ChatOptions, sampling: SamplingParams) -> Any:
     """What vLLM's parsers look at of a request of its HTTP server. Raises BadRequest."""
     choice: Any = chat.tool_choice.value if chat.tools else "none"
@@ -202,7 +213,7 @@ def _request(chat: ChatOptions, sampling: SamplingParams) -> Any:
         return ChatCompletionRequest(
             messages=[{"role": "user", "content": ""}],
             stream=True,
-            tools=list(chat.tools) or None,
+            tools=[_held(tool) if chat.forces_a_call else tool for tool in chat.tools] or None,
             tool_choice=choice,
             parallel_tool_calls=chat.parallel_tool_calls,
             structured_outputs=sampling.structured_outputs,
