@@ -232,6 +232,27 @@ def test_a_forced_call_is_held_to_its_schema_unless_the_tool_is_not_strict(model
     assert not held(ToolChoice.AUTO)
 
 
+def test_space_in_a_forced_call_has_an_end(models: Models) -> None:
+    """Held against the grammar that vLLM compiles of it."""
+    xgrammar = import_module("xgrammar")
+    parameters = models.sampling_params()
+    chat = ChatOptions(TOOLS, ToolChoice.NAMED, "look")
+    models.parsers("hermes", "").open(chat, parameters, [1])
+    info = xgrammar.TokenizerInfo.from_huggingface(models.tokenizer)
+    tag = parameters.structured_outputs.structural_tag
+    grammar = xgrammar.GrammarCompiler(info).compile_structural_tag(tag)
+
+    def allows(space: str) -> bool:
+        said = (
+            f'<tool_call>\n{{"name": "look", "arguments": {{{space}"place": "a"}}}}\n</tool_call>'
+        )
+        return bool(xgrammar.GrammarMatcher(grammar).accept_string(said))
+
+    assert allows("")
+    assert allows("\n" + 16 * " ")
+    assert not allows(100 * " ")
+
+
 def test_without_parsers_nothing_is_read(models: Models) -> None:
     parameters = models.sampling_params()
     assert models.parsers("", "").open(ChatOptions(TOOLS), parameters, [1]) is None
