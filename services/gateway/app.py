@@ -115,6 +115,8 @@ def create_app(state: GatewayState | None = None) -> FastAPI:
             return settings.max_upload_bytes
         if re.fullmatch(weights.UPLOAD_PATH, path):
             return settings.max_weights_bytes
+        if path in dialects.PATHS:
+            return settings.max_prompt_bytes
         return settings.max_body_bytes
 
     app.add_middleware(

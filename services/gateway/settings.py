@@ -57,7 +57,13 @@ class GatewaySettings(ClusterSettings):
         600, gt=0, description="How long tokens are taken as last known while Redis is away."
     )
     max_body_bytes: int = Field(
-        4 * MIB, ge=1024, description="Longest request body, but for uploads."
+        4 * MIB, ge=1024, description="Longest request body, but for prompts and uploads."
+    )
+    max_prompt_bytes: int = Field(
+        32 * MIB,
+        ge=1024,
+        le=32 * MIB,  # what a message to a replica may have
+        description="Longest request body of completions and chat, images included.",
     )
     max_adapter_bytes: int = Field(2048 * MIB, ge=1024, description="Longest upload of an adapter.")
     max_upload_bytes: int = Field(4096 * MIB, ge=1024, description="Longest upload of a source.")

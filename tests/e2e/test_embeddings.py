@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
-import httpx
 import numpy as np
 import openai
 import pytest
 
 from tests.contracts.minilm import model_folder, reference
+from tests.e2e.hosting import hosted
 from tests.e2e.running import Cluster
 
 pytestmark = pytest.mark.e2e
 
 TEXTS = ["def read_file(path): return open(path).read()", "The cat sits on the mat.", "."]
-PATIENCE_SECONDS = 240
-GIB = 1024**3
 
 
 @pytest.fixture(scope="module")
-def admin(cluster: Cluster) -> Iterator[httpx.Client]:
-    with cluster.client(cluster.admin_token) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def model(admin: httpx.Client) -> Iterator[str]:
+def model(cluster: Cluster) -> Iterator[str]:
     """Hosted, until the module is over."""
-    added = admin.post("/api/v1/models", json={"local_path": str(model_folder()), "name": "minilm"})
-    assert added.status_code == 201, added.text
-    made = admin.post("/api/v1/deployments", json={"model": "minilm", "device_bytes": 2 * GIB})
-    assert made.status_code == 201, made.text
-    place = f"/api/v1/deployments/{made.json()['deployment_id']}"
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (found := admin.get(place).json())["phase"] != "ready":
-        assert time.monotonic() < deadline, found
-        assert found["phase"] != "failed", found
-        time.sleep(0.2)
-    yield "minilm"
-    assert admin.delete(place).status_code == 204
-    assert admin.delete("/api/v1/models/minilm").status_code == 204
+    with hosted(cluster, "minilm", model_folder()):
+        yield "minilm"
 
 
 @pytest.mark.parametrize("encoding_format", ["base64", "float"])

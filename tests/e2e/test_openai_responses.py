@@ -53,6 +53,7 @@ def test_a_response_holds_to_a_schema(sdk: openai.OpenAI) -> None:
     answer = sdk.responses.create(
         model=MODEL,
         input=QUESTION,
+        temperature=0,
         text={"format": {"type": "json_schema", "name": "n", "schema": schema}},
     )
     found = json.loads(answer.output_text)

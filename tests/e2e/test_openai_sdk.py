@@ -87,6 +87,7 @@ def test_an_answer_holds_to_a_schema(sdk: openai.OpenAI) -> None:
     answer = sdk.chat.completions.create(
         model=MODEL,
         messages=[QUESTION],
+        temperature=0,
         response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": schema}},
     )
     found = json.loads(answer.choices[0].message.content or "")

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from services.gateway.dialects.anthropic_requests import ChatFields
+from services.gateway.request_body import parse
 from tests.gateway.anthropic_client import IMAGE, PATH, QUESTION, TOOLS, post
 from tests.gateway.conftest import EchoReplica, Gateway
 
@@ -44,6 +46,26 @@ async def test_tokens_are_counted_as_they_will_be_read(
     assert not replica.engine.requests
     answered = (await post(gateway, **chat, max_tokens=1)).json()
     assert counted.json() == {"input_tokens": answered["usage"]["input_tokens"]}
+
+
+def test_tools_of_anthropics_own_are_left_out_beside_others() -> None:
+    theirs = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
+    with_theirs, without = (
+        parse(ChatFields, {"messages": [QUESTION], "tools": tools}).to_prompt().chat
+        for tools in ([theirs, *TOOLS], TOOLS)
+    )
+    names = [tool["function"]["name"] for tool in json.loads(with_theirs.tools_json)]
+    assert names == ["look", "write"]
+    assert with_theirs == without
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_tool_says_whether_its_schema_binds(strict: bool) -> None:
+    tools = [{**TOOLS[0], "strict": strict}, TOOLS[1]]
+    chat = parse(ChatFields, {"messages": [QUESTION], "tools": tools}).to_prompt().chat
+    first, second = (tool["function"] for tool in json.loads(chat.tools_json))
+    assert first["strict"] is strict
+    assert "strict" not in second
 
 
 def said(*blocks: dict[str, Any], role: str = "user") -> list[dict[str, Any]]:
@@ -87,7 +109,7 @@ def said(*blocks: dict[str, Any], role: str = "user") -> list[dict[str, Any]]:
             "must be the user's",
         ),
         ({"messages": said({"type": "text", "text": "x" * 5000})}, 400, INVALID, "4096"),
-        ({"tools": [{"type": "web_search_20250305", "name": "w"}]}, 400, INVALID, "web_search"),
+        ({"tools": [{"type": "web_search_20250305", "name": "w"}]}, 400, INVALID, "no other"),
         ({"tools": [{"name": "w"}]}, 400, INVALID, "input_schema"),
         ({"tools": TOOLS, "tool_choice": {"type": "tool"}}, 400, INVALID, "name"),
         ({"tools": TOOLS, "tool_choice": {"type": "any"}}, 400, INVALID, "tool parser"),
@@ -119,7 +141,7 @@ async def test_who_may_not_is_told_in_the_same_form(gateway: Gateway) -> None:
 
 
 async def test_a_body_that_is_too_large_is_told_in_the_same_form(gateway: Gateway) -> None:
-    answer = await post(gateway, system="x" * (5 * 1024**2))
+    answer = await post(gateway, system="x" * gateway.state.settings.max_prompt_bytes)
     assert answer.status_code == 413
     assert answer.json()["error"]["type"] == "request_too_large"
 

@@ -118,7 +118,7 @@ async def test_a_fault_of_ours_is_not_told_as_the_clients(gateway: Gateway) -> N
 
 
 async def test_a_long_body_is_refused(gateway: Gateway) -> None:
-    limit = gateway.state.settings.max_body_bytes
+    limit = gateway.state.settings.max_prompt_bytes
 
     async def parts() -> AsyncGenerator[bytes]:
         for _ in range(limit // 65536 + 2):

@@ -163,6 +163,16 @@ def test_reasoning_is_told_to_the_template() -> None:
     assert asked(reasoning={"effort": None}).chat_template_kwargs_json == ""
 
 
+def test_tools_that_only_their_makers_run_are_left_out_beside_others() -> None:
+    """As Codex sends them whatever it talks to; the answer repeats what is left."""
+    web = {"type": "web_search", "external_web_access": False}
+    spaces = {"type": "namespace", "name": "mcp__db", "tools": [TOOL]}
+    found = request(tools=[web, TOOL, spaces, {"type": "custom", "name": "apply_patch"}])
+    assert found.told()["tools"] == request(tools=[TOOL]).told()["tools"]
+    assert found.to_prompt() == request(tools=[TOOL]).to_prompt()
+    assert request(tools=[TOOL, web], tool_choice="required").tool_choice == "required"
+
+
 def test_what_no_server_of_this_kind_heeds_is_ignored() -> None:
     request(
         store=True,
@@ -185,7 +195,12 @@ def test_what_no_server_of_this_kind_heeds_is_ignored() -> None:
         ({"background": True}, "in the background", "background"),
         ({"prompt": {"id": "pmpt_1"}}, "instructions and input", "prompt"),
         ({"moderation": {"model": "m"}}, "nothing is moderated", "moderation"),
-        ({"tools": [TOOL, {"type": "web_search"}]}, "tool 1 has the type 'web_search'", "tools"),
+        ({"tools": [{"type": "web_search"}]}, "there is no other: Hearth runs no tools", "tools"),
+        (
+            {"tools": [TOOL, {"type": "web_search"}], "tool_choice": {"type": "web_search"}},
+            "'web_search' cannot be had: Hearth runs no tools",
+            "tool_choice",
+        ),
         ({"tools": [{"type": "function"}]}, "tools.0.name", "tools"),
         ({"tool_choice": "always"}, "tool_choice", "tool_choice"),
         ({"tool_choice": {"type": "allowed_tools"}}, "must be auto, none", "tool_choice"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
@@ -21,18 +22,13 @@ _CHOICES = {
 
 
 class Tool(BaseModel):
-    type: str | None = None
     name: str = ""
     description: str | None = None
     input_schema: dict[str, Any] | None = None
+    strict: bool | None = None
 
     @model_validator(mode="after")
-    def _is_of_the_client(self) -> Self:
-        if self.type not in (None, "custom"):
-            raise ValueError(
-                f"{self.type} is a tool of Anthropic's own, which there is none of here; tools have"
-                " a name and an input_schema"
-            )
+    def _is_described(self) -> Self:
         if not self.name or self.input_schema is None:
             raise ValueError("a tool has a name and an input_schema")
         return self
@@ -43,7 +39,15 @@ class Tool(BaseModel):
         if self.description:
             function["description"] = self.description
         function["parameters"] = {"type": "object", **(self.input_schema or {})}
+        if self.strict is not None:
+            function["strict"] = self.strict
         return {"type": "function", "function": function}
+
+
+def _kind_of_theirs(tool: Any) -> str | None:
+    """The type of a tool that Anthropic describes and not the client; None for the client's."""
+    kind = tool.get("type") if isinstance(tool, Mapping) else None
+    return kind if isinstance(kind, str) and kind != "custom" else None
 
 
 class ToolChoice(BaseModel):
@@ -87,6 +91,21 @@ class ChatFields(BaseModel):
     tool_choice: ToolChoice | None = None
     thinking: Thinking | None = None
     mcp_servers: list[Any] = []
+
+    @field_validator("tools", mode="before")
+    @classmethod
+    def _without_theirs(cls, value: Any) -> Any:
+        """Clients send tools of Anthropic's own, which have no schema, beside theirs."""
+        if not isinstance(value, list):
+            return value
+        described = [tool for tool in value if _kind_of_theirs(tool) is None]
+        if value and not described:
+            raise ValueError(
+                f"{_kind_of_theirs(value[0])} is a tool of Anthropic's own, which there is none of"
+                " here: it is left out beside others, and there is no other; tools have a name and"
+                " an input_schema"
+            )
+        return described
 
     @field_validator("mcp_servers")
     @classmethod

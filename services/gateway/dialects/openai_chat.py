@@ -104,7 +104,8 @@ class OpenAIChat(Exchange[ChatRequest]):
                     begun.add(generation.index)
                     delta = {"role": "assistant", "content": "", **delta}
                 reason = finish_reason(message)
-                if delta or reason:
+                # What a token says may come with a later one, its probability comes with it.
+                if delta or message.logprobs or reason:
                     yield {
                         "index": generation.index,
                         "delta": delta,

@@ -32,6 +32,15 @@ _NOT_OFFERED = {
 }
 
 
+_NO_HOSTED = "Hearth runs no tools itself: send tools of type function, which the client runs"
+
+
+def _hosted_kind(tool: Any) -> str | None:
+    """The type of a tool, or a choice of one, that is no function; None for what may be one."""
+    kind = tool.get("type") if isinstance(tool, Mapping) else None
+    return kind if isinstance(kind, str) and kind != "function" else None
+
+
 class FunctionTool(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
@@ -121,20 +130,27 @@ class ResponsesRequest(GenerationFields):
 
     @field_validator("tools", mode="before")
     @classmethod
-    def _functions_only(cls, value: Any) -> Any:
-        for number, tool in enumerate(value if isinstance(value, list) else ()):
-            kind = tool.get("type") if isinstance(tool, Mapping) else None
-            if isinstance(kind, str) and kind != "function":
-                raise ValueError(
-                    f"tool {number} has the type {kind!r}, but Hearth runs no tools itself: send"
-                    " tools of type function, which the client runs"
-                )
-        return value
+    def _without_hosted(cls, value: Any) -> Any:
+        """Agents send tools that their own servers run beside theirs, whatever the server."""
+        if not isinstance(value, list):
+            return value
+        own = [tool for tool in value if _hosted_kind(tool) is None]
+        if value and not own:
+            raise ValueError(
+                f"the type {_hosted_kind(value[0])!r} is left out beside others, but there is no"
+                f" other: {_NO_HOSTED}"
+            )
+        return own
 
     @field_validator("tool_choice", mode="before")
     @classmethod
     def _choice_of_functions(cls, value: Any) -> Any:
-        if not (isinstance(value, str) or (isinstance(value, Mapping) and "name" in value)):
+        if isinstance(value, Mapping) and value.get("type") != "allowed_tools":
+            if (kind := _hosted_kind(value)) is not None:
+                raise ValueError(f"the type {kind!r} cannot be had: {_NO_HOSTED}")
+            if "name" in value:
+                return value
+        if not isinstance(value, str):
             raise ValueError("must be auto, none, required or {type: function, name: ...}")
         return value
 

@@ -22,6 +22,7 @@ from services.gateway.routing import resolve
 from services.gateway.state import state_of
 
 router = APIRouter()
+PATHS = frozenset(dialect.path for dialect in DIALECTS)
 
 
 def _answers(dialects: Sequence[Dialect]) -> Callable[[Request, Caller], Awaitable[Response]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from services.inference.engines.generation import Delta, FinishReason
 
 log = logging.getLogger(__name__)
 
+_MAX_SPACE = 32  # characters: enough to indent
 _HARMONY = "gpt_oss"  # the only model type whose answers are read as tokens of that format
 
 
@@ -66,7 +68,7 @@ class ChatParsers:
         )
         try:
             request = new_parser().adjust_request(request)
-            sampling.structured_outputs = request.extract_structured_outputs()
+            sampling.structured_outputs = _bounded(request.extract_structured_outputs())
         except (ValueError, VLLMClientError) as error:
             raise BadRequest(f"The model cannot be held to these tools: {error}.") from error
         sampling.skip_special_tokens = request.skip_special_tokens
@@ -193,6 +195,39 @@ def _model_type(model_config: Any) -> str:
     return str(model_config.hf_config.model_type) if model_config else ""
 
 
+def _bounded(found: Any) -> Any:
+    """vLLM's structured output of calls, in which space between two values has an end.
+
+    Where any space is allowed small models may say nothing else until their context is full.
+    """
+    if found is None or not found.structural_tag:
+        return found
+    tag = json.loads(found.structural_tag)
+    _bound_space(tag)
+    return replace(found, structural_tag=json.dumps(tag))
+
+
+def _bound_space(part: Any) -> None:
+    if isinstance(part, dict):
+        if part.get("type") == "json_schema":
+            part["max_whitespace_cnt"] = _MAX_SPACE
+            return
+        part = list(part.values())
+    for each in part if isinstance(part, list) else ():
+        _bound_space(each)
+
+
+def _held(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With a schema that binds the model, unless the tool says that it does not.
+
+    To vLLM it does only where the tool says so: a model that has to call then writes anything.
+    """
+    function = tool.get("function")
+    if not isinstance(function, Mapping) or function.get("strict") is not None:
+        return tool
+    return {**tool, "function": {**function, "strict": True}}
+
+
 def _request(chat: ChatOptions, sampling: SamplingParams) -> Any:
     """What vLLM's parsers look at of a request of its HTTP server. Raises BadRequest."""
     choice: Any = chat.tool_choice.value if chat.tools else "none"
@@ -202,7 +237,7 @@ def _request(chat: ChatOptions, sampling: SamplingParams) -> Any:
         return ChatCompletionRequest(
             messages=[{"role": "user", "content": ""}],
             stream=True,
-            tools=list(chat.tools) or None,
+            tools=[_held(tool) if chat.forces_a_call else tool for tool in chat.tools] or None,
             tool_choice=choice,
             parallel_tool_calls=chat.parallel_tool_calls,
             structured_outputs=sampling.structured_outputs,

@@ -216,6 +216,43 @@ def test_a_forced_call_holds_the_sampling(models: Models) -> None:
     assert parameters.structured_outputs is None
 
 
+def test_a_forced_call_is_held_to_its_schema_unless_the_tool_is_not_strict(models: Models) -> None:
+    def held(choice: ToolChoice, **more: Any) -> bool:
+        functions: list[Any] = [tool["function"] for tool in TOOLS]
+        tools = [{"type": "function", "function": {**each, **more}} for each in functions]
+        parameters = models.sampling_params()
+        models.parsers("hermes", "").open(ChatOptions(tools, choice, "look"), parameters, [1])
+        return "integer" in str(parameters.structured_outputs)
+
+    assert held(ToolChoice.REQUIRED)
+    assert held(ToolChoice.NAMED)
+    assert held(ToolChoice.NAMED, strict=None)
+    assert held(ToolChoice.AUTO, strict=True)
+    assert not held(ToolChoice.NAMED, strict=False)
+    assert not held(ToolChoice.AUTO)
+
+
+def test_space_in_a_forced_call_has_an_end(models: Models) -> None:
+    """Held against the grammar that vLLM compiles of it."""
+    xgrammar = import_module("xgrammar")
+    parameters = models.sampling_params()
+    chat = ChatOptions(TOOLS, ToolChoice.NAMED, "look")
+    models.parsers("hermes", "").open(chat, parameters, [1])
+    info = xgrammar.TokenizerInfo.from_huggingface(models.tokenizer)
+    tag = parameters.structured_outputs.structural_tag
+    grammar = xgrammar.GrammarCompiler(info).compile_structural_tag(tag)
+
+    def allows(space: str) -> bool:
+        said = (
+            f'<tool_call>\n{{"name": "look", "arguments": {{{space}"place": "a"}}}}\n</tool_call>'
+        )
+        return bool(xgrammar.GrammarMatcher(grammar).accept_string(said))
+
+    assert allows("")
+    assert allows("\n" + 16 * " ")
+    assert not allows(100 * " ")
+
+
 def test_without_parsers_nothing_is_read(models: Models) -> None:
     parameters = models.sampling_params()
     assert models.parsers("", "").open(ChatOptions(TOOLS), parameters, [1]) is None
