@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from services.cluster.errors import PermissionDenied, Unauthenticated
 from services.cluster.identity import SESSION_SECONDS
 from services.gateway.auth import ANYBODY, SIGNED_IN, Caller, refuse_other_sites, session_cookie
+from services.gateway.request_body import Body
 from services.gateway.state import state_of
 from services.gateway.views import SessionView
 
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/api/v1/session", tags=["session"])
 SignedIn = Annotated[Caller, Depends(SIGNED_IN)]
 
 
-class SignIn(BaseModel):
+class SignIn(Body):
     """`link` is what stands behind `#link=` in the address that was printed."""
 
     link: str = Field(min_length=1, max_length=200)
