@@ -72,7 +72,7 @@ def _document(title: str, routes: Sequence[APIRoute]) -> dict[str, Any]:
         for method in route.methods:
             operation = document["paths"][route.path_format][method.lower()]
             operation["responses"].pop("422", None)
-            for status in _statuses(route, method, "requestBody" in operation):
+            for status in _statuses(route, method, operation):
                 answer = _problem(status, form)
                 operation["responses"].setdefault(str(form.statuses.get(status, status)), answer)
             _add_security(operation, route)
@@ -93,16 +93,18 @@ def _is_open(route: APIRoute) -> bool:
     return any(isinstance(call, Allow) and call.is_open for call in calls)
 
 
-def _statuses(route: APIRoute, method: str, has_body: bool) -> list[int]:
+def _statuses(route: APIRoute, method: str, operation: Mapping[str, Any]) -> list[int]:
     """Of the errors that a route may answer."""
     found = {400, 503, 504}
-    changes = method not in _SAFE_METHODS
+    changes, has_body = method not in _SAFE_METHODS, "requestBody" in operation
     if not _is_open(route) or changes:
         found |= {401, 403}
-    if route.param_convertors or has_body:
+    if operation.get("parameters") or has_body:
         found |= {404}
+    if changes or route.param_convertors:  # a GET may start what it watches
+        found |= {409}
     if changes:
-        found |= {409, 429}
+        found |= {429}
     if has_body:
         found |= {413, 507}
     return sorted(found)

@@ -30,6 +30,12 @@ Operation = APIOperation[Any, Any, Any, Any]
 _MAX_NEW_TOKENS = 4
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "min_tokens")
 _MOST = {**dict.fromkeys(_LIMITS, _MAX_NEW_TOKENS), "n": 2}
+# Places where an answer may fill the context, and the field that limits it. Null means absent.
+_UNLIMITED = {
+    "/chat/completions": "max_tokens",
+    "/fim/completions": "max_tokens",
+    "/responses": "max_output_tokens",
+}
 _EVENTS = "text/event-stream"
 _TEMPORARY = ("503", "529")
 # They go on for as long as something is watched: one event is read, or what comes in some seconds.
@@ -116,10 +122,9 @@ def _shorten(case: AnyCase) -> None:
             count = body.get(name)
             if isinstance(count, int) and count > most:
                 body[name] = most
-    if case.path.endswith(("/chat/completions", "/fim/completions")):
-        body.setdefault("max_tokens", _MAX_NEW_TOKENS)
-    if case.path.endswith("/responses"):
-        body.setdefault("max_output_tokens", _MAX_NEW_TOKENS)
+    for place, name in _UNLIMITED.items():
+        if case.path.endswith(place) and body.get(name) is None:
+            body[name] = _MAX_NEW_TOKENS
 
 
 def is_valid(case: AnyCase) -> bool:

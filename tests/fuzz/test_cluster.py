@@ -48,7 +48,6 @@ def document_of(cluster: Cluster, path: str) -> BaseSchema:
 
 # Method, path, body, and the status of the answer.
 _CHANGES: tuple[tuple[str, str, Any, int], ...] = (
-    ("POST", "/api/v1/runs/{run_id}/cancel", None, 200),
     ("POST", "/api/v1/scans/{scan_id}/cancel", None, 409),
     ("PATCH", "/api/v1/sources/{source_id}", {"name": "other"}, 200),
     ("PATCH", "/api/v1/projects/{project_id}", {"manual_scans": True}, 200),

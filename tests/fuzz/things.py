@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import zipfile
 from typing import Any
 
@@ -15,6 +16,10 @@ MODEL = "hearth/starter-coder"
 _CODE = "def area(width: int, height: int) -> int:\n    return width * height\n"
 # What ends or restarts something that others are asked about has tests of its own.
 _SPARED = ("/restart", "/cancel", "/weights", "/adapters/{adapter_id}")
+# A model and a project that there are would start a replica or a fine-tune for each request.
+_STARTING = ("/api/v1/deployments", "/api/v1/runs")
+_IN_BODIES = {"model", "project_id", "dataset_id"}
+_TURNS = itertools.count()
 
 
 def make_things(cluster: Cluster) -> dict[str, Any]:
@@ -41,6 +46,7 @@ def make_things(cluster: Cluster) -> dict[str, Any]:
         "deployment_id": deployment["deployment_id"],
         "replica_id": deployment["replicas"][0]["replica_id"],
         "name": MODEL,
+        "model": MODEL,
     }
 
 
@@ -62,10 +68,11 @@ def find_something(case: AnyCase, things: dict[str, Any]) -> None:
     """Every other valid request is about something that there is."""
     if not is_valid(case) or case.method in ("DELETE", "PATCH"):
         return
-    if case.path.endswith(_SPARED) or sum(map(len, map(str, case.path_parameters.values()))) % 2:
+    if case.path.endswith(_SPARED) or next(_TURNS) % 2:
         return
-    for name in case.path_parameters:
-        case.path_parameters[name] = things.get(name, case.path_parameters[name])
+    case.path_parameters |= {n: things[n] for n in case.path_parameters.keys() & things}
+    if isinstance(case.body, dict) and case.path not in _STARTING:
+        case.body |= {name: things[name] for name in case.body.keys() & _IN_BODIES}
 
 
 def _archive() -> bytes:

@@ -68,6 +68,13 @@ def test_errors_are_told_as_they_are_answered(told: dict[str, Any]) -> None:
                 assert answer["headers"]["Retry-After"]["required"], (label, status)
 
 
+def test_what_is_named_may_not_be_there(administration: dict[str, Any]) -> None:
+    for path in ("/api/v1/run-parameters", "/api/v1/models/{name}/download/events"):
+        assert "404" in administration["paths"][path]["get"]["responses"], path
+    follow = administration["paths"]["/api/v1/models/{name}/download/events"]["get"]
+    assert "409" in follow["responses"]
+
+
 def test_answers_are_described(told: dict[str, Any]) -> None:
     without_body = {"/v1/events", "/tabby/v1/events"}
     for label, operation in operations(told):
