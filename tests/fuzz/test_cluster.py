@@ -46,27 +46,29 @@ def document_of(cluster: Cluster, path: str) -> BaseSchema:
     return described(httpx.get(f"{cluster.url}{path}").raise_for_status().json())
 
 
-# Method, path, body, and the status of the answer.
-_CHANGES: tuple[tuple[str, str, Any, int], ...] = (
-    ("POST", "/api/v1/scans/{scan_id}/cancel", None, 409),
-    ("PATCH", "/api/v1/sources/{source_id}", {"name": "other"}, 200),
-    ("PATCH", "/api/v1/projects/{project_id}", {"manual_scans": True}, 200),
-    ("PATCH", "/api/v1/deployments/{deployment_id}", {"max_running_requests": 2}, 200),
-    ("POST", "/api/v1/deployments/{deployment_id}/restart", None, 200),
-    ("DELETE", "/api/v1/tokens/{token_id}", None, 204),
-    ("DELETE", "/api/v1/sources/{source_id}", None, 204),
-    ("DELETE", "/api/v1/projects/{project_id}", None, 409),  # its run is kept
-    ("DELETE", "/api/v1/models/{name}/weights", None, 409),  # they are deployed
-    ("DELETE", "/api/v1/deployments/{deployment_id}", None, 204),
+# Method, path, body, and the statuses that may be: a run may go on or have ended.
+_CHANGES: tuple[tuple[str, str, Any, set[int]], ...] = (
+    ("POST", "/api/v1/runs/{run_id}/cancel", None, {200, 409}),
+    ("POST", "/api/v1/scans/{scan_id}/cancel", None, {409}),
+    ("PATCH", "/api/v1/sources/{source_id}", {"name": "other"}, {200}),
+    ("PATCH", "/api/v1/projects/{project_id}", {"manual_scans": True}, {200}),
+    ("PATCH", "/api/v1/deployments/{deployment_id}", {"max_running_requests": 2}, {200}),
+    ("POST", "/api/v1/deployments/{deployment_id}/restart", None, {200}),
+    ("DELETE", "/api/v1/tokens/{token_id}", None, {204}),
+    ("DELETE", "/api/v1/sources/{source_id}", None, {204}),
+    ("DELETE", "/api/v1/projects/{project_id}", None, {204, 409}),
+    ("DELETE", "/api/v1/models/{name}/weights", None, {409}),  # they are deployed
+    ("DELETE", "/api/v1/deployments/{deployment_id}", None, {204}),
 )
 
 
 def test_what_there_is_ends_as_described(cluster: Cluster, things: dict[str, Any]) -> None:
     administration = document_of(cluster, "/api/v1/openapi.json")
-    for method, path, body, status in _CHANGES:
+    for method, path, body, statuses in _CHANGES:
         operation = administration[path][method]
         mine = {name: value for name, value in things.items() if f"{{{name}}}" in path}
         case = operation.Case(
             path_parameters=mine, body=body or NOT_SET, media_type="application/json"
         )
-        assert ask(case, cluster.url, cluster.admin_token).status_code == status, (method, path)
+        answer = ask(case, cluster.url, cluster.admin_token)
+        assert answer.status_code in statuses, (method, path)
