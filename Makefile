@@ -36,7 +36,7 @@ DOCUMENT := $(if $(wildcard services/gateway/openapi.py),$(WEB)/openapi.json)
 step = echo "- $(1)" >&2; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN {printf \"  $(1): %.1f s\n\", \
 	$$EPOCHREALTIME - $$begun}" >&2' EXIT
 
-.PHONY: help setup proto run test lint types faults faults-clusters bench bench-jobs bench-devices bench-score \
+.PHONY: help setup proto run test lint types fuzz faults faults-clusters bench bench-jobs bench-devices bench-score \
 	bench-inference clients docker-test admin-link token clean requirements models-doc
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -51,7 +51,7 @@ run: setup  ## start Hearth; Ctrl-C stops it
 
 test: setup lint types  ## lint, type check, and run the unit and end-to-end tests
 	@$(if $(GUI),$(NPM) run --silent --if-present test)
-	$(BIN)/python -m pytest -m 'not faults and not docker and not gpu and not bench and not clients' --durations=20 --durations-min=2
+	$(BIN)/python -m pytest -m 'not faults and not docker and not gpu and not bench and not clients and not fuzz' --durations=20 --durations-min=2
 
 lint: $(ENVIRONMENT) $(GUI_PACKAGES)  ## style of the code
 	@$(BIN)/ruff check .
@@ -60,6 +60,9 @@ lint: $(ENVIRONMENT) $(GUI_PACKAGES)  ## style of the code
 
 types: $(ENVIRONMENT) .venv/.proto  ## strict type check
 	@$(BIN)/mypy
+
+fuzz: setup  ## ask a whole cluster what its API documents allow, and what they do not (minutes)
+	@$(BIN)/python -m pytest -m fuzz tests/fuzz
 
 faults: setup  ## tests that kill, pause, fill and corrupt real processes (10 minutes; some need root)
 	@$(BIN)/python -m pytest -m faults --ignore tests/e2e

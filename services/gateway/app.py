@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -200,15 +201,23 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, HearthError):  # FastAPI hides what reading a body raised
         return _problem(request, error.__cause__)
     place = f"{request.method} {request.url.path[:200]}"
-    claimed = getattr(request.scope.get("route"), "path", "") != pages.EVERY_PATH
-    if error.status_code == 405 and claimed:
-        allowed = (error.headers or {}).get("Allow", "another method")
-        answer = _problem(request, MethodNotAllowed(f"There is no {place}; there is {allowed}."))
-        answer.headers["Allow"] = allowed
-        return answer
-    if error.status_code in (404, 405):
+    if error.status_code not in (404, 405):
+        return _problem(request, BadRequest(f"{place}: {str(error.detail).rstrip('.')}."))
+    allowed = ", ".join(_methods_at(request))
+    if not allowed:
         return _problem(request, NotFound(f"There is no {place} here."))
-    return _problem(request, BadRequest(f"{place}: {str(error.detail).rstrip('.')}."))
+    answer = _problem(request, MethodNotAllowed(f"There is no {place}; there is {allowed}."))
+    answer.headers["Allow"] = allowed
+    return answer
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Of every route that has the request's path, but for the pages, which have all paths."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.path != pages.EVERY_PATH and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods
+    return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 async def _answer_fault(request: Request, error: Exception) -> Response:

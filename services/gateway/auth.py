@@ -55,6 +55,10 @@ class Allow:
     def __init__(self, scope: Scope | None) -> None:
         self._scope = scope
 
+    @property
+    def is_open(self) -> bool:
+        return self is ANYBODY
+
     async def __call__(self, request: Request) -> Caller:
         if self._scope is None:
             return Caller()

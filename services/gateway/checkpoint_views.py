@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
 from services.gateway.evaluation_views import EvaluationView
 from services.gateway.message_view import MessageView
+from services.gateway.request_body import Body
 from services.gateway.run_plan_views import RunParametersView
 
 
@@ -35,10 +34,8 @@ class CheckpointPage(MessageView):
     next_page_token: str
 
 
-class Publication(BaseModel):
+class Publication(Body):
     """`name` is what clients ask for as MODEL:NAME; empty: made from run and step."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = ""
     note: str = ""

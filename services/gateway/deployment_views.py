@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from services.gateway.message_view import MessageView
+from services.gateway.request_body import Body
 
 AdapterPolicy = Literal["off", "latest_best", "named"]
 
@@ -16,7 +17,7 @@ Count = Annotated[int, Field(ge=0, le=_UINT32_MAX)]
 Bytes = Annotated[int, Field(ge=0, le=_BYTES_MAX)]
 
 
-class NewDeployment(BaseModel):
+class NewDeployment(Body):
     """What is left out has its default; 0 stands for it in numbers.
 
     `deployment_id`: empty for one made of the model's name. `devices_per_replica`: sharding.
@@ -24,8 +25,6 @@ class NewDeployment(BaseModel):
     `quantization`: `fp8`, or empty for weights as they are on disk. `speculative_tokens`: guessed
     from the text before, 0 for none. `yields_to_runs`: a fine-tune may ask it to make room.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     model: str = Field(min_length=1)
     deployment_id: str = ""
@@ -45,14 +44,12 @@ class NewDeployment(BaseModel):
     adapter_ids: list[str] = []
 
 
-class DeploymentChanges(BaseModel):
+class DeploymentChanges(Body):
     """What is left out stays as it is.
 
     New replicas are started where something changes that running ones cannot take over, beside the
     old ones if memory allows.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     model: str | None = Field(None, min_length=1)
     team_id: str | None = None

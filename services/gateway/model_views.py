@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.gateway.message_view import EventsView, MessageView
 from services.gateway.proto_values import values_of
+from services.gateway.request_body import Body
 from services.gateway.views import ModelView
 
 WeightsState = Literal["absent", "downloading", "present", "failed"]
@@ -41,6 +42,8 @@ class ModelOverridesView(BaseModel):
 
 class NewModel(ModelOverridesView):
     """Either `hub_id`, or `local_path`: an absolute one, of a folder on the agent's host."""
+
+    model_config = Body.model_config
 
     name: str = ""
     hub_id: str = ""

@@ -6,11 +6,11 @@ import json
 import sys
 
 from services.gateway.app import create_app
-from services.gateway.routes.openapi import document
+from services.gateway.document import administration
 
 
 def main() -> None:
-    json.dump(document(create_app().routes), sys.stdout, indent=1)
+    json.dump(administration(create_app().routes), sys.stdout, indent=1)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -20,6 +21,21 @@ _TYPES = {
 }
 _RETRY_SECONDS = 5.0
 _REFACT_AGENT = "refact-lsp"
+
+
+class ProblemError(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class Problem(BaseModel):
+    """`detail` is a sentence: what is wrong and what would be right."""
+
+    error: ProblemError
+    detail: str
+    caps_version: int
 
 
 def problem(error: HearthError, caps_version: int) -> dict[str, Any]:
@@ -44,10 +60,14 @@ def beside(error: HearthError, caps_version: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ProblemForm:
-    """How a dialect tells of an error; `statuses` are its own in place of the error's."""
+    """How a dialect tells of an error; `statuses` are its own in place of the error's.
+
+    `shape` describes what `body` makes.
+    """
 
     body: Callable[[HearthError, int], dict[str, Any]] = problem
     statuses: Mapping[int, int] = field(default_factory=dict)
+    shape: type[BaseModel] = Problem
 
 
 OPENAI_PROBLEMS = ProblemForm()
@@ -56,6 +76,16 @@ OPENAI_PROBLEMS = ProblemForm()
 def tell_problems(request: Request, form: ProblemForm) -> None:
     """From here on errors of this request are told in that form."""
     request.state.problem_form = form
+
+
+class ToldIn:
+    """A route's dependency that runs before all others, so that their errors have the form too."""
+
+    def __init__(self, form: ProblemForm) -> None:
+        self.form = form
+
+    async def __call__(self, request: Request) -> None:
+        tell_problems(request, self.form)
 
 
 def problem_form(request: Request) -> ProblemForm:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from services.gateway.message_view import MessageView, SpecView
+from services.gateway.request_body import Body
 
 
 class ProjectView(SpecView):
@@ -30,20 +31,16 @@ class ProjectPage(MessageView):
     next_page_token: str
 
 
-class NewProject(BaseModel):
+class NewProject(Body):
     """`finetune_model`: the base that stage 2 of scans asks and that runs train; empty: none."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=64)
     finetune_model: str = ""
     manual_scans: bool = False
 
 
-class ProjectChanges(BaseModel):
+class ProjectChanges(Body):
     """What is left out stays as it is."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str | None = None
     finetune_model: str | None = None

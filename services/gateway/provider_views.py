@@ -7,12 +7,13 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from services.cluster.errors import BadRequest
 from services.cluster.fim import FAMILIES
 from services.cluster.provider_records import ProviderKind, ProviderModel, ProviderRecord
 from services.gateway.providers.kinds import KINDS
+from services.gateway.request_body import Body
 from services.gateway.views import View
 
 _MAX_MODELS = 500
@@ -60,7 +61,7 @@ Teams = Annotated[
 class ProviderModelFields(View):
     """A model by the provider's own name. `embedding_size` 0: it makes none."""
 
-    model_config = ConfigDict(from_attributes=True, extra="forbid")
+    model_config = ConfigDict(from_attributes=True, extra="forbid", strict=True)
 
     name: str = Field(min_length=1, max_length=200, pattern=r"^[^\s:][^\s]*$")
     context_tokens: int = Field(ge=1, le=_MAX_TOKENS)
@@ -115,12 +116,10 @@ class ProviderView(View):
         )
 
 
-class NewProvider(BaseModel):
+class NewProvider(Body):
     """`provider_id` and `base_url` are the kind's own where they are left out."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    kind: ProviderKind
+    kind: Annotated[ProviderKind, Field(strict=False)]
     provider_id: str = Field("", pattern=r"^([a-z0-9][a-z0-9._-]{0,39})?$")
     base_url: Address | None = None
     key: Key = SecretStr("")
@@ -130,10 +129,8 @@ class NewProvider(BaseModel):
     models: Models = []
 
 
-class ProviderChanges(BaseModel):
+class ProviderChanges(Body):
     """What is left out stays. `key` "" forgets it; a new address needs the key again."""
-
-    model_config = ConfigDict(extra="forbid")
 
     base_url: Address | None = None
     key: Key | None = None

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from fastapi import Header
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -28,6 +28,12 @@ M = TypeVar("M", bound=BaseModel)
 IdempotencyKey = Annotated[
     str, Header(max_length=64, description="The same key again answers the same thing.")
 ]
+
+
+class Body(BaseModel):
+    """What /api/v1 takes: no field that it does not know, and no number within quotes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 async def read(request: Request) -> bytes:
@@ -56,11 +62,35 @@ def decode(body: bytes) -> dict[str, Any]:
 
 
 def parse(kind: type[M], values: dict[str, Any]) -> M:
-    """Null stands for absent. Unknown fields are ignored."""
+    """Null stands for absent; a number within quotes is none. Unknown fields are ignored."""
     try:
-        return kind.model_validate({name: v for name, v in values.items() if v is not None})
+        given = {name: value for name, value in values.items() if value is not None}
+        return kind.model_validate(given, strict=True)
     except ValidationError as error:
         raise BadRequest(explain(error.errors()), param=_field(error)) from None
+
+
+def takes(*kinds: type[BaseModel]) -> dict[str, Any]:
+    """For a route's `openapi_extra`: its body is one of `kinds`, read by `parse`."""
+    schemas = [_nullable(kind.model_json_schema()) for kind in kinds]
+    schema = {"anyOf": schemas} if len(schemas) > 1 else schemas[0]
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def tells(event: Any) -> dict[str, Any]:
+    """For the content of a route's answer: server-sent events with that data."""
+    return {"text/event-stream": {"schema": TypeAdapter(event).json_schema(mode="serialization")}}
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    required = schema.get("required", ())
+    for name, field in schema["properties"].items():
+        kinds = field.get("anyOf", ())
+        if name not in required and field and {"type": "null"} not in kinds:
+            about = {key: field.pop(key) for key in ("title", "description") if key in field}
+            schema["properties"][name] = {"anyOf": [field, {"type": "null"}], **about}
+    return schema
 
 
 async def read_json(request: Request, kind: type[M]) -> M:

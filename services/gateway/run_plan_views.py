@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from services.gateway.message_view import MessageView
+from services.gateway.request_body import Body
 
 LearningRateSchedule = Literal["linear", "cosine", "step"]
 PublishPolicy = Literal["always", "if_better", "manual"]
@@ -20,13 +21,11 @@ _SEED_MAX = 2**53 - 1  # what JavaScript counts exactly
 Count = Annotated[int, Field(ge=0, le=_UINT32_MAX)]
 
 
-class RunParameters(BaseModel):
+class RunParameters(Body):
     """What is left out, the automatic schedule chooses; what is set is never overridden.
 
     GET /api/v1/run-parameters tells what each means and its range.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     lora_r: Count | None = None
     lora_alpha: float | None = None
@@ -51,14 +50,12 @@ class RunParameters(BaseModel):
     time_limit_seconds: Count | None = None
 
 
-class RunWindow(BaseModel):
+class RunWindow(Body):
     """From `start_minute` of a day to `end_minute`, exclusive; at or before it: of the next day.
 
     Outside of it the run holds no device: it writes a checkpoint and goes on in the next window.
     `weekdays` on which it starts, 1 is Monday; empty: all. `time_zone` is an IANA name.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     start_minute: int = Field(ge=0, lt=24 * 60)
     end_minute: int = Field(ge=0, lt=24 * 60)
@@ -66,13 +63,11 @@ class RunWindow(BaseModel):
     time_zone: str = Field("UTC", max_length=64)
 
 
-class RunSpec(BaseModel):
+class RunSpec(Body):
     """What a person asks for. Empty: `name` is made from the time, `dataset_id` is the project's
     latest, `model` the project's. `max_evaluation_cases` 0: the default. `make_room`: deployments
     with `yields_to_runs` are stopped for it while it needs their devices. No `window`: any time.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     project_id: str = Field(min_length=1)
     name: str = ""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from services.gateway.message_view import EventsView, MessageView
+from services.gateway.request_body import Body
 from services.gateway.verdict_views import VerdictReason
 from services.gateway.views import View
 
@@ -93,9 +92,7 @@ class ScanEvents(EventsView):
     log: ScanLogLineView
 
 
-class NewScan(BaseModel):
+class NewScan(Body):
     """`from_scratch` forgets what earlier scans of the project found out."""
-
-    model_config = ConfigDict(extra="forbid")
 
     from_scratch: bool = False

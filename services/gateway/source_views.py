@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from services.gateway.message_view import EventsView, MessageView, SpecView
+from services.gateway.request_body import Body
 from services.gateway.views import View
 
 SourceKind = Literal["git", "archive", "file", "url"]
@@ -51,10 +50,8 @@ class SourceEvents(EventsView):
     deleted: DeletedSource
 
 
-class SourceChanges(BaseModel):
+class SourceChanges(Body):
     """What is left out stays as it is."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str | None = None
     split: SourceSplit | None = None

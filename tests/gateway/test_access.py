@@ -27,6 +27,7 @@ PUBLIC = {
     "/tokenizer/{name:path}",
     "/api/v1/session",  # signing in
     "/api/v1/openapi.json",
+    "/v1/openapi.json",
     "/{path:path}",  # the web interface
 }
 

@@ -136,7 +136,7 @@ async def test_what_is_not_there_is_told(gateway: Gateway) -> None:
         for method, path, status in (
             ("GET", "/v1/nothing", 404),
             ("POST", "/nothing", 404),
-            ("GET", "/v1/completions", 404),
+            ("GET", "/v1/completions", 405),
             ("DELETE", "/v1/models", 405),
         ):
             answer = await client.request(method, path)
@@ -249,8 +249,48 @@ async def test_head_is_answered_as_get_without_a_body(gateway: Gateway) -> None:
             answer = await client.head(path)
             assert (answer.status_code, answer.content) == (200, b""), path
         assert (await client.head("/v1/nothing")).status_code == 404
-        wrong = await client.delete("/v1/models")
-        assert wrong.headers["Allow"] == "GET"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/models", "GET, HEAD"),
+        ("GET", "/v1/completions", "POST"),
+        ("HEAD", "/v1/completions", "POST"),
+        ("PUT", "/api/v1/projects", "GET, HEAD, POST"),
+        ("POST", "/api/v1/projects/p", "DELETE, GET, HEAD, PATCH"),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(
+    gateway: Gateway, method: str, path: str, allowed: str
+) -> None:
+    async with gateway.client(Scope.ADMIN) as client:
+        answer = await client.request(method, path)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/completions", {"prompt": "a", "max_tokens": "3"}, "max_tokens"),
+        ("/v1/completions", {"prompt": "a", "stream": 1}, "stream"),
+        ("/v1/chat/completions", {"messages": [], "temperature": "0"}, "temperature"),
+        ("/v1/messages", {"messages": [], "max_tokens": True}, "max_tokens"),
+        ("/v1/embeddings", {"input": "a", "dimensions": "3"}, "dimensions"),
+        ("/api/v1/deployments", {"model": "m", "num_replicas": "2"}, "num_replicas"),
+        ("/api/v1/projects", {"name": "p", "manual_scans": "yes"}, "manual_scans"),
+        ("/api/v1/tokens", {"name": "t", "expires_at": "0"}, "expires_at"),
+        ("/api/v1/tokens", {"name": "t", "team": "a"}, "team"),
+        ("/api/v1/session", {"link": "l", "next": "/"}, "next"),
+    ],
+)
+async def test_a_field_of_another_kind_or_name_is_refused(
+    gateway: Gateway, path: str, body: dict[str, object], field: str
+) -> None:
+    async with gateway.client(Scope.ADMIN) as client:
+        answer = await client.post(path, json=body)
+    assert answer.status_code == 400, answer.text
+    assert field in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/%00", "/a%09b", "/%7f", "/%ff", "/a?b=%00"])

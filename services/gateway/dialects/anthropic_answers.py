@@ -10,6 +10,7 @@ import msgspec
 
 from services.cluster.errors import HearthError, Internal
 from services.cluster.pb.v1 import replica_pb2 as pb
+from services.gateway.dialects.anthropic_shapes import AnthropicProblem
 from services.gateway.live_answer import event
 from services.gateway.problems import ProblemForm, beside
 
@@ -41,7 +42,7 @@ def anthropic_problem(error: HearthError, caps_version: int) -> dict[str, Any]:
 
 
 # 529 is Anthropic's word for what may be asked again soon.
-ANTHROPIC_PROBLEMS = ProblemForm(anthropic_problem, {503: 529})
+ANTHROPIC_PROBLEMS = ProblemForm(anthropic_problem, {503: 529}, AnthropicProblem)
 
 
 @dataclass

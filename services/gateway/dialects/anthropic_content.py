@@ -37,8 +37,16 @@ def _file_of(source: Any) -> bytes:
         raise ValueError("data is not base64") from None
 
 
-# A string stands for one block of text.
-Content = BeforeValidator(_as_blocks)
+def or_text(blocks: Any) -> BeforeValidator:
+    """For a list of such blocks: a string stands for one of text, null for none."""
+    return BeforeValidator(_as_blocks, json_schema_input_type=str | blocks | None)
+
+
+class FileSource(BaseModel):
+    """`data` is base64."""
+
+    type: Literal["base64"]
+    data: str
 
 
 class TextBlock(BaseModel):
@@ -50,7 +58,7 @@ class ImageBlock(BaseModel):
     """`source` is the file; which format it has is seen in it."""
 
     type: Literal["image"]
-    source: Annotated[bytes, BeforeValidator(_file_of)]
+    source: Annotated[bytes, BeforeValidator(_file_of, json_schema_input_type=FileSource)]
 
 
 class ToolUseBlock(BaseModel):
@@ -60,12 +68,13 @@ class ToolUseBlock(BaseModel):
     input: dict[str, Any] | None = None
 
 
+ResultBlocks = list[Annotated[TextBlock | ImageBlock, Field(discriminator="type")]]
+
+
 class ToolResultBlock(BaseModel):
     type: Literal["tool_result"]
     tool_use_id: str
-    content: Annotated[
-        list[Annotated[TextBlock | ImageBlock, Field(discriminator="type")]], Content
-    ] = []
+    content: Annotated[ResultBlocks, or_text(ResultBlocks)] = []
     is_error: bool | None = None
 
 
@@ -85,6 +94,7 @@ class RedactedThinkingBlock(BaseModel):
 Block = (
     TextBlock | ImageBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock | RedactedThinkingBlock
 )
+Blocks = list[Annotated[Block, Field(discriminator="type")]]
 _BLOCKS_OF = {
     "user": {"text", "image", "tool_result"},
     "assistant": {"text", "thinking", "redacted_thinking", "tool_use"},
@@ -97,7 +107,7 @@ class Turn(BaseModel):
     """One of `messages`. Clients remind the model of something by a system turn between others."""
 
     role: Literal["user", "assistant", "system"]
-    content: Annotated[list[Annotated[Block, Field(discriminator="type")]], Content]
+    content: Annotated[Blocks, or_text(Blocks)]
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

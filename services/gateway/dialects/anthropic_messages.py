@@ -16,6 +16,7 @@ from services.gateway.dialects.anthropic_answers import (
     usage,
 )
 from services.gateway.dialects.anthropic_requests import ChatFields, MessagesRequest
+from services.gateway.dialects.anthropic_shapes import AnthropicEvent, AnthropicMessage, TokenCount
 from services.gateway.dialects.exchange import Answering, Exchange
 from services.gateway.generation import CHAT_PRIORITY, Generation
 from services.gateway.live_answer import event
@@ -28,6 +29,8 @@ class AnthropicMessages(Exchange[MessagesRequest]):
     """Answers a chat's last message, in blocks of text, thinking and calls of tools."""
 
     request = MessagesRequest
+    answer = AnthropicMessage
+    event = AnthropicEvent
     use = Use.CHAT
     priority = CHAT_PRIORITY
     problems = ANTHROPIC_PROBLEMS
@@ -71,6 +74,7 @@ class AnthropicTokenCount(Exchange[ChatFields]):
     """How many tokens a chat has, the model's chat template and the tools included."""
 
     request = ChatFields
+    answer = TokenCount
     use = Use.CHAT
     priority = CHAT_PRIORITY
     problems = ANTHROPIC_PROBLEMS

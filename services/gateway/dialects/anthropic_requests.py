@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from services.cluster.pb.v1 import replica_pb2 as pb
-from services.gateway.dialects.anthropic_content import Content, TextBlock, Turn, to_messages
+from services.gateway.dialects.anthropic_content import TextBlock, Turn, or_text, to_messages
 
 _MAX_STOPS = 64
 _MAX_COUNT = 2**31 - 1
@@ -85,7 +85,7 @@ class ChatFields(BaseModel):
     """What is counted and what is answered."""
 
     model: str | None = None
-    system: Annotated[list[TextBlock], Content] = []
+    system: Annotated[list[TextBlock], or_text(list[TextBlock])] = []
     messages: list[Turn] = Field(min_length=1)
     tools: list[Tool] = []
     tool_choice: ToolChoice | None = None

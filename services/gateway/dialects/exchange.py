@@ -69,11 +69,14 @@ class Answering:
 class Exchange(ABC, Generic[B]):
     """One request and its answer. Methods raise BadRequest for what cannot be asked.
 
-    `request` is the body, null fields taken out. `problems` is how errors are told, `error_event`
-    names the event that tells of one after the first byte.
+    `request` is the body, null fields taken out. `answer` and `event` describe the whole answer
+    and the data of an event of a streamed one; None where nothing is streamed. `problems` is how
+    errors are told, `error_event` names the event that tells of one after the first byte.
     """
 
     request: ClassVar[type[BaseModel]]
+    answer: ClassVar[type[BaseModel]]
+    event: ClassVar[Any] = None
     use: ClassVar[Use]
     priority: ClassVar[int]
     problems: ClassVar[ProblemForm] = OPENAI_PROBLEMS

@@ -12,6 +12,7 @@ from services.cluster.pb.v1 import replica_pb2 as pb
 from services.gateway.dialects.exchange import Answering, Exchange
 from services.gateway.dialects.openai_answers import Envelope, chunks, finish_reason
 from services.gateway.dialects.openai_requests import GenerationFields
+from services.gateway.dialects.openai_shapes import ChatCompletion, ChatCompletionChunk
 from services.gateway.generation import COMPLETION_PRIORITY, Generation, spread
 from services.gateway.routing import Target, Use
 
@@ -26,6 +27,8 @@ class MistralFim(Exchange[FimRequest]):
     """Fills the place between `prompt` and `suffix`; what comes has the form of a chat's answer."""
 
     request = FimRequest
+    answer = ChatCompletion
+    event = ChatCompletionChunk
     use = Use.COMPLETION
     priority = COMPLETION_PRIORITY
 

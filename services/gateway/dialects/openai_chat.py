@@ -16,6 +16,7 @@ from services.gateway.dialects.openai_answers import (
     finish_reason,
 )
 from services.gateway.dialects.openai_requests import ChatRequest
+from services.gateway.dialects.openai_shapes import ChatCompletion, ChatCompletionChunk
 from services.gateway.generation import CHAT_PRIORITY, Generation, spread
 from services.gateway.routing import Target, Use
 
@@ -62,6 +63,8 @@ class OpenAIChat(Exchange[ChatRequest]):
     """Answers a chat's last message."""
 
     request = ChatRequest
+    answer = ChatCompletion
+    event = ChatCompletionChunk
     use = Use.CHAT
     priority = CHAT_PRIORITY
 

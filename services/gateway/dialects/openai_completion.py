@@ -16,6 +16,7 @@ from services.gateway.dialects.openai_answers import (
     finish_reason,
 )
 from services.gateway.dialects.openai_requests import CompletionRequest
+from services.gateway.dialects.openai_shapes import Completion, CompletionChunk
 from services.gateway.generation import COMPLETION_PRIORITY, Generation, spread
 from services.gateway.routing import Target, Use
 
@@ -42,6 +43,8 @@ class OpenAICompletion(Exchange[CompletionRequest]):
     """Continues prompts, or fills the place between `prompt` and `suffix`."""
 
     request = CompletionRequest
+    answer = Completion
+    event = CompletionChunk
     use = Use.COMPLETION
     priority = COMPLETION_PRIORITY
 

@@ -32,7 +32,7 @@ class StreamOptions(BaseModel):
 class GenerationFields(BaseModel):
     """What completions and chat have in common."""
 
-    model_config = ConfigDict(extra="ignore", strict=False)
+    model_config = ConfigDict(extra="ignore")
 
     model: str | None = None
     stream: bool = False
@@ -52,7 +52,7 @@ class GenerationFields(BaseModel):
     frequency_penalty: float = Field(0, ge=-2, le=2)
     logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] = {}
 
-    @field_validator("stop", mode="before")
+    @field_validator("stop", mode="before", json_schema_input_type=str | list[str])
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value

@@ -13,6 +13,7 @@ from services.cluster.pb.v1 import replica_pb2 as pb
 from services.gateway.dialects.exchange import Answering, Exchange
 from services.gateway.dialects.openai_responses_output import Event, Output, new_id
 from services.gateway.dialects.openai_responses_request import ResponsesRequest
+from services.gateway.dialects.openai_responses_shapes import ResponseEvent, ResponseObject
 from services.gateway.generation import CHAT_PRIORITY, Generation, Usage, spread
 from services.gateway.live_answer import event
 from services.gateway.routing import Target, Use
@@ -24,6 +25,8 @@ class OpenAIResponses(Exchange[ResponsesRequest]):
     """Answers the last item of a conversation with items: reasoning, a message, calls of tools."""
 
     request = ResponsesRequest
+    answer = ResponseObject
+    event = ResponseEvent
     use = Use.CHAT
     priority = CHAT_PRIORITY
     error_event = "error"

@@ -10,6 +10,7 @@ from services.cluster.pb.v1 import replica_pb2 as pb
 from services.gateway.completion_ids import completion_id
 from services.gateway.dialects.exchange import Answering, Exchange
 from services.gateway.dialects.tabby_requests import TabbyCompletionRequest
+from services.gateway.dialects.tabby_shapes import TabbyCompletionAnswer
 from services.gateway.dialects.tabby_snippets import commented
 from services.gateway.generation import COMPLETION_PRIORITY, Generation
 from services.gateway.routing import Target, Use
@@ -25,6 +26,7 @@ class TabbyCompletion(Exchange[TabbyCompletionRequest]):
     """Fills the place of a cursor, up to the next blank line."""
 
     request = TabbyCompletionRequest
+    answer = TabbyCompletionAnswer
     use = Use.COMPLETION
     priority = COMPLETION_PRIORITY
 

@@ -13,7 +13,9 @@ from starlette.responses import Response
 
 from services.cluster.errors import StoreUnavailable
 from services.gateway.auth import ADMIN, Caller
+from services.gateway.event_stream import EventStream, described
 from services.gateway.live_answer import KEEP_ALIVE, event, event_answer
+from services.gateway.message_view import EventsView
 from services.gateway.state import GatewayState, state_of
 from services.gateway.views import ClusterState
 
@@ -24,14 +26,18 @@ _REFRESH_SECONDS = 5.0  # devices tell their use without a change of the registr
 _PAUSE_SECONDS = 0.25  # a start changes many records at once
 
 
+class ClusterEvents(EventsView):
+    cluster: ClusterState
+
+
 @router.get("/cluster")
 async def get_cluster(request: Request, caller: Administrator) -> ClusterState:
     return await _cluster(state_of(request))
 
 
-@router.get("/events", response_class=Response)
+@router.get("/events", response_class=EventStream, responses=described(ClusterEvents))
 async def follow_cluster(request: Request, caller: Administrator) -> Response:
-    """Server-sent events named `cluster`, each a whole ClusterState: one now, one a change."""
+    """The whole state: once now, then at each change."""
     return event_answer(request, lambda: _events(state_of(request)))
 
 

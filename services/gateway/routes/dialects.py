@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Annotated
+from typing import Annotated, Any, Union
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -15,9 +15,9 @@ from services.gateway.auth import COMPLETIONS, Caller
 from services.gateway.dialects.exchange import Answering
 from services.gateway.dialects.table import DIALECTS, Dialect
 from services.gateway.live_answer import event_answer, json_answer
-from services.gateway.problems import ProblemForm, tell_problems
+from services.gateway.problems import ToldIn, tell_problems
 from services.gateway.repository_asking import with_context
-from services.gateway.request_body import decode, parse, read
+from services.gateway.request_body import decode, parse, read, takes, tells
 from services.gateway.routing import resolve
 from services.gateway.state import state_of
 
@@ -48,13 +48,16 @@ def _answers(dialects: Sequence[Dialect]) -> Callable[[Request, Caller], Awaitab
     return answer
 
 
-def _told_in(form: ProblemForm) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that runs before all others, so that their errors have the form too."""
-
-    async def tell(request: Request) -> None:
-        tell_problems(request, form)
-
-    return tell
+def _described(dialects: Sequence[Dialect]) -> dict[str, Any]:
+    """What the document says of a path whose bodies and answers FastAPI does not see."""
+    kinds = [dialect.exchange for dialect in dialects]
+    events = [kind.event for kind in kinds if kind.event is not None]
+    told = {200: {"content": tells(Union[tuple(events)])}} if events else {}  # noqa: UP007
+    return {
+        "response_model": Union[tuple(kind.answer for kind in kinds)],  # noqa: UP007
+        "responses": told,
+        "openapi_extra": takes(*(kind.request for kind in kinds)),
+    }
 
 
 for _path, _dialects in groupby(DIALECTS, attrgetter("path")):
@@ -63,7 +66,8 @@ for _path, _dialects in groupby(DIALECTS, attrgetter("path")):
         _path,
         _answers(_of_path),
         methods=["POST"],
-        dependencies=[Depends(_told_in(_of_path[-1].exchange.problems))],
+        dependencies=[Depends(ToldIn(_of_path[-1].exchange.problems))],
         name=_of_path[-1].exchange.__name__,
         description=_of_path[-1].exchange.__doc__,
+        **_described(_of_path),
     )

@@ -16,10 +16,11 @@ from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.tasks import together
 from services.gateway.auth import COMPLETIONS, Caller
 from services.gateway.dialects.openai_requests import EmbeddingRequest
+from services.gateway.dialects.openai_shapes import Embeddings
 from services.gateway.generation import context_of
 from services.gateway.live_answer import json_answer
 from services.gateway.metrics import TOKENS
-from services.gateway.request_body import read_json
+from services.gateway.request_body import read_json, takes
 from services.gateway.routing import Target, Use, resolve
 from services.gateway.state import GatewayState, state_of
 
@@ -28,7 +29,7 @@ router = APIRouter()
 _BATCH = 64
 
 
-@router.post("/v1/embeddings")
+@router.post("/v1/embeddings", response_model=Embeddings, openapi_extra=takes(EmbeddingRequest))
 async def embed(request: Request, caller: Annotated[Caller, Depends(COMPLETIONS)]) -> Response:
     """One vector of length 1 for each text."""
     body = await read_json(request, EmbeddingRequest)

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from services.cluster.errors import ModelNotFound
 from services.cluster.pb.v1 import inference_pb2 as pb
 from services.gateway.auth import ADMIN, MODELS_READ, Caller
+from services.gateway.dialects.openai_shapes import NamedModel, ServedModels
 from services.gateway.model_views import ListedModelView
 from services.gateway.routing import AUTO, Offer, offers
 from services.gateway.state import state_of
@@ -36,7 +37,7 @@ async def list_catalogue(request: Request, caller: Administrator) -> list[Listed
         page.page_token = answer.next_page_token
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", response_model=ServedModels)
 async def list_models(request: Request, caller: Reader) -> Response:
     """Bases, `MODEL:auto`, and adapters that are loaded. The default comes first."""
     state = state_of(request)
@@ -49,7 +50,7 @@ async def list_models(request: Request, caller: Reader) -> Response:
     )
 
 
-@router.get("/v1/models/{name:path}")
+@router.get("/v1/models/{name:path}", response_model=NamedModel)
 async def get_model(request: Request, name: str, caller: Reader) -> Response:
     state = state_of(request)
     for model in _models(offers(state.view, caller.team_id)):

@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from services.gateway.auth import ANYBODY, Caller
 from services.gateway.routing import offers
 from services.gateway.state import state_of
 
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+class ReadyEngine(BaseModel):
+    model: str
+    engine: str
+    version: str
+    replicas: int
+
+
+class Ready(BaseModel):
+    status: Literal["ready"]
+    engines: list[ReadyEngine]
+
+
+class AwaitedModel(BaseModel):
+    """`detail` is a sentence: how far it is, or why it failed."""
+
+    model: str
+    phase: str
+    detail: str
+
+
+class NotReady(BaseModel):
+    status: Literal["not ready"]
+    detail: str
+    waiting_for: list[AwaitedModel]
+
+
 router = APIRouter()
 Anybody = Annotated[Caller, Depends(ANYBODY)]
 
 
-@router.get("/healthz")
+@router.get("/healthz", response_model=Health)
 async def healthz(caller: Anybody) -> Response:
     """The process lives."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=Ready, responses={503: {"model": NotReady}})
 async def readyz(request: Request, caller: Anybody) -> Response:
     """A model answers; names the engines. 503 says what it waits for."""
     view = state_of(request).view
@@ -45,7 +77,7 @@ async def readyz(request: Request, caller: Anybody) -> Response:
     return JSONResponse(answer, 503, {"Retry-After": "2"})
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(caller: Anybody) -> Response:
     """This process for Prometheus."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -9,6 +9,7 @@ from typing import Annotated
 import httpx
 from fastapi import APIRouter, Depends
 from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
@@ -38,7 +39,7 @@ async def page(
 ) -> Response:
     """Streams what the web interface's server answers. No cookie and no token goes there."""
     if path.startswith(_API_PREFIXES):
-        raise NotFound(f"There is no {request.method} /{path[:200]} here.")
+        raise HTTPException(404)
     state = state_of(request)
     for address in webui_addresses(state):
         try:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 from starlette.requests import Request
 
 from services.cluster.errors import BadRequest, Conflict, HearthError, NotFound
@@ -25,7 +25,7 @@ from services.gateway.provider_views import (
     checked_address,
     checked_models,
 )
-from services.gateway.request_body import StrictRoute, changes_in
+from services.gateway.request_body import Body, StrictRoute, changes_in
 from services.gateway.speakers import RemoteModel
 from services.gateway.state import GatewayState, state_of
 
@@ -36,10 +36,9 @@ _TEST_QUESTION = "Answer with the word ready."
 _TEST_TOKENS = 16
 
 
-class ProviderTest(BaseModel):
+class ProviderTest(Body):
     """`model`, by the provider's own name, is asked a question; "" asks for the models only."""
 
-    model_config = ConfigDict(extra="forbid")
     model: str = Field("", max_length=200)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -18,11 +19,22 @@ from services.gateway.state import GatewayState, state_of
 from services.gateway.toolbox.commands import listed
 from services.gateway.toolbox.customization import customization
 
+
+class Caps(BaseModel):
+    """What is offered, in the form of the agent's version; a new caps_version makes it ask anew."""
+
+    model_config = ConfigDict(extra="allow")
+
+    cloud_name: str
+    support_metadata: bool
+    caps_version: int
+
+
 router = APIRouter()
 Reader = Annotated[Caller, Depends(MODELS_READ)]
 
 
-@router.get("/refact-caps")
+@router.get("/refact-caps", response_model=Caps)
 async def caps(request: Request, caller: Reader) -> Response:
     """The form that the agent's version reads."""
     state = state_of(request)
@@ -31,14 +43,14 @@ async def caps(request: Request, caller: Reader) -> Response:
     return JSONResponse(caps_for(user_agent, offered, view.caps_version, _toolbox(state)))
 
 
-@router.get("/coding_assistant_caps.json")
+@router.get("/coding_assistant_caps.json", response_model=Caps)
 async def caps_of_old_agents(request: Request, caller: Reader) -> Response:
     state = state_of(request)
     view = state.view
     return JSONResponse(old_caps(_offers(view, caller), view.caps_version, _toolbox(state)))
 
 
-@router.get("/tokenizer/{name:path}")
+@router.get("/tokenizer/{name:path}", response_model=dict[str, Any])
 async def tokenizer(
     request: Request, name: str, caller: Annotated[Caller, Depends(ANYBODY)]
 ) -> Response:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from services.cluster.errors import PermissionDenied, Unauthenticated
 from services.cluster.identity import SESSION_SECONDS
 from services.gateway.auth import ANYBODY, SIGNED_IN, Caller, refuse_other_sites, session_cookie
 from services.gateway.public_address import is_secure, path_prefix
-from services.gateway.request_body import StrictRoute
+from services.gateway.request_body import Body, StrictRoute
 from services.gateway.state import state_of
 from services.gateway.views import SessionView
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/api/v1/session", tags=["session"], route_class=Stric
 SignedIn = Annotated[Caller, Depends(SIGNED_IN)]
 
 
-class SignIn(BaseModel):
+class SignIn(Body):
     """`link` is what stands behind `#link=` in the address that was printed."""
 
     link: str = Field(min_length=1, max_length=200)

@@ -15,8 +15,9 @@ from services.cluster import VERSION
 from services.cluster.registry import ClusterView
 from services.gateway.auth import COMPLETIONS, Caller
 from services.gateway.completion_ids import speaker
+from services.gateway.dialects.tabby_shapes import TabbyHealth, TabbySettings
 from services.gateway.metrics import COMPLETION_EVENTS
-from services.gateway.request_body import read_json
+from services.gateway.request_body import read_json, takes
 from services.gateway.routing import Use, resolve
 from services.gateway.state import state_of
 
@@ -38,8 +39,10 @@ class CompletionEvent(BaseModel):
     select_kind: str = ""
 
 
-@router.api_route("/v1/health", methods=["GET", "POST"])
-@router.api_route("/tabby/v1/health", methods=["GET", "POST"])
+@router.get("/v1/health", response_model=TabbyHealth)
+@router.post("/v1/health", response_model=TabbyHealth)
+@router.get("/tabby/v1/health", response_model=TabbyHealth)
+@router.post("/tabby/v1/health", response_model=TabbyHealth)
 async def health(request: Request, caller: Completer) -> Response:
     """What completes and what chats; 503 while nothing does. Processors are the gateway's."""
     view = state_of(request).view
@@ -65,15 +68,15 @@ async def health(request: Request, caller: Completer) -> Response:
     return JSONResponse(found)
 
 
-@router.get("/v1beta/server_setting")
-@router.get("/tabby/v1beta/server_setting")
+@router.get("/v1beta/server_setting", response_model=TabbySettings)
+@router.get("/tabby/v1beta/server_setting", response_model=TabbySettings)
 async def server_setting(caller: Completer) -> Response:
     """Tells plugins to send nothing to Tabby's makers."""
     return JSONResponse({"disable_client_side_telemetry": True})
 
 
-@router.post("/v1/events")
-@router.post("/tabby/v1/events")
+@router.post("/v1/events", response_class=Response, openapi_extra=takes(CompletionEvent))
+@router.post("/tabby/v1/events", response_class=Response, openapi_extra=takes(CompletionEvent))
 async def count_event(
     request: Request, caller: Completer, select_kind: Annotated[str, Query()] = ""
 ) -> Response:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from services.cluster.errors import NotFound, PermissionDenied
 from services.cluster.identity import Scope
 from services.gateway.auth import SIGNED_IN, Caller
-from services.gateway.request_body import StrictRoute
+from services.gateway.request_body import Body, StrictRoute
 from services.gateway.state import state_of
 from services.gateway.views import CreatedToken, TokenView
 
@@ -19,11 +19,11 @@ router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"], route_class=StrictR
 Owner = Annotated[Caller, Depends(SIGNED_IN)]
 
 
-class NewToken(BaseModel):
+class NewToken(Body):
     """`expires_at` in unix seconds, 0 for never."""
 
     name: str = Field(min_length=1, max_length=100)
-    scopes: list[Scope] = Field([Scope.COMPLETIONS], min_length=1)
+    scopes: list[Annotated[Scope, Field(strict=False)]] = Field([Scope.COMPLETIONS], min_length=1)
     expires_at: float = Field(0, ge=0, allow_inf_nan=False)
 
 

@@ -24,7 +24,7 @@ from services.gateway.verdict_views import (
 router = APIRouter(prefix="/api/v1/scans/{scan_id}", tags=["scans"])
 Administrator = Annotated[Caller, Depends(ADMIN)]
 
-_MAX_FILE_NUMBER = 2**63 - 1
+_FILE_NUMBERS = 2**63
 _MAX_CHOICES = 100
 _Loss = Annotated[float | None, Query(allow_inf_nan=False)]
 _Names = Annotated[list[str], Query(max_length=_MAX_CHOICES)]
@@ -77,7 +77,7 @@ async def list_verdicts(
 async def get_file(
     request: Request,
     scan_id: str,
-    file_number: Annotated[int, Path(ge=1, le=_MAX_FILE_NUMBER)],
+    file_number: Annotated[int, Path(ge=1, lt=_FILE_NUMBERS)],
     caller: Administrator,
 ) -> ScannedFileView:
     """A file as the scan saw it."""
