@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from services.cluster.errors import BadRequest
 from services.cluster.toolbox import PromptMessage, Selection, ToolboxCommand
+from services.gateway.request_body import Body
 from services.gateway.toolbox.commands import ListedCommand, Origin
 from services.gateway.toolbox.placeholders import check_placeholders
 from services.gateway.views import View
@@ -19,12 +20,12 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class NewPromptMessage(PromptMessage):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     content: Annotated[str, StringConstraints(min_length=1, max_length=8000)]
 
 
-class WantedCommand(BaseModel):
+class WantedCommand(Body):
     """A whole command.
 
     `selection`: of code in the editor; one that is `needed` has `min_lines` to `max_lines` lines.
@@ -32,11 +33,9 @@ class WantedCommand(BaseModel):
     changed; when it is another by now, nothing is written.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     label: Annotated[Words, StringConstraints(max_length=60)]
     description: Annotated[Words, StringConstraints(max_length=200)]
-    selection: Selection = Selection.NEEDED
+    selection: Annotated[Selection, Field(strict=False)] = Selection.NEEDED
     min_lines: int = Field(0, ge=0, le=_MAX_LINES)
     max_lines: int = Field(0, ge=0, le=_MAX_LINES)
     messages: list[NewPromptMessage] = Field(min_length=1, max_length=8)

@@ -54,7 +54,7 @@ def wanted(**changes: Any) -> dict[str, Any]:
 def test_what_comes_along_is_what_the_api_would_take() -> None:
     assert len(DEFAULTS) >= 13
     for name, command in DEFAULTS.items():
-        fields = command.model_dump(exclude={"name"})
+        fields = command.model_dump(mode="json", exclude={"name"})
         assert WantedCommand(**fields, edition=0).command(name) == command
         said = "".join(message.content for message in command.messages)
         assert "%CODE_SELECTION%" in said
@@ -249,7 +249,6 @@ MESSAGE = {"role": "user", "content": "x"}
         ("x", {"messages": [{**MESSAGE, "role": "system"}]}, "one of the user"),
         ("x", {"messages": [{**MESSAGE, "content": "%LANGUAGE%"}]}, "%CODE_SELECTION%"),
         ("x", {"messages": [{**MESSAGE, "content": "%ARGS% %ARGS%"}]}, "Write it once"),
-        ("x", {"messages": [{**MESSAGE, "content": "\ud800"}]}, "messages.0.content"),
         ("x", {"edition": None}, "edition"),
         ("x", {"edition": 7}, "edition 0, and you have seen 7"),
         ("x", {"model": "m"}, "model"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -30,7 +31,7 @@ from services.gateway.metrics import (
 from services.gateway.refact_caps import SNIPPETS_PLACE, TELEMETRY_PLACE, WRITTEN_PLACE
 from services.gateway.refact_problems import tell_as_refact
 from services.gateway.reported_names import known_to_refact
-from services.gateway.request_body import decode, parse, read
+from services.gateway.request_body import decode, parse, read, takes
 from services.gateway.state import GatewayState, state_of
 from services.gateway.telemetry_reports import (
     REMAINS,
@@ -65,28 +66,38 @@ class _Received:
         return known_to_refact(self.state.view, name, self.caller.team_id)
 
 
-@router.post("/" + TELEMETRY_PLACE)
+class Rows(Response):
+    """JSON objects, each on a line."""
+
+    media_type = "application/x-ndjson"
+
+
+class Taken(BaseModel):
+    retcode: str = "OK"
+
+
+@router.post("/" + TELEMETRY_PLACE, openapi_extra=takes(Report), response_model=Taken)
 async def take_report(request: Request, caller: Completer) -> Response:
     received = await _received(request, caller)
     take = _TAKES.get(received.report.teletype)
     if take is not None:
         await take(received)
-    return JSONResponse({"retcode": "OK"})
+    return JSONResponse(Taken().model_dump())
 
 
-@router.post("/" + SNIPPETS_PLACE)
+@router.post("/" + SNIPPETS_PLACE, openapi_extra=takes(Report), response_model=Taken)
 async def count_snippets(request: Request, caller: Completer) -> Response:
     received = await _received(request, caller)
     PLUGIN_SNIPPETS.inc(len(received.report.records))
-    return JSONResponse({"retcode": "OK"})
+    return JSONResponse(Taken().model_dump())
 
 
-@router.get("/" + WRITTEN_PLACE)
+@router.get("/" + WRITTEN_PLACE, response_class=Rows)
 async def list_written(request: Request, caller: Completer) -> Response:
     """The caller's rows, oldest first: JSON objects of up to 100, each on a line."""
     rows = await state_of(request).written.of_user(caller.user_id) if caller.user_id else []
     lines = "".join(_lines(caller, rows))
-    return Response(lines, media_type="application/x-ndjson")
+    return Rows(lines)
 
 
 async def _received(request: Request, caller: Caller) -> _Received:
