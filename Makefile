@@ -36,8 +36,8 @@ DOCUMENT := $(if $(wildcard services/gateway/openapi.py),$(WEB)/openapi.json)
 step = echo "- $(1)" >&2; begun=$$EPOCHREALTIME; trap '[ $$? = 0 ] && awk "BEGIN {printf \"  $(1): %.1f s\n\", \
 	$$EPOCHREALTIME - $$begun}" >&2' EXIT
 
-.PHONY: help setup proto run test lint types fuzz faults faults-clusters bench bench-jobs bench-devices bench-score \
-	bench-inference clients docker-test admin-link token clean requirements models-doc
+.PHONY: help setup proto run test checks test-pages lint types fuzz faults faults-clusters bench bench-jobs \
+	bench-devices bench-score bench-inference clients docker-test admin-link token clean requirements models-doc
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
@@ -49,9 +49,16 @@ proto: .venv/.proto  ## generate the Python code of proto/v1
 run: setup  ## start Hearth; Ctrl-C stops it
 	@exec $(BIN)/python -m services
 
-test: setup lint types  ## lint, type check, and run the unit and end-to-end tests
+# Two processes keep two cores busy. One whose test hangs is ended by faulthandler, and the run with it.
+test: checks  ## lint, type check, and run the unit and end-to-end tests
+	@$(BIN)/python -m pytest -m 'not faults and not docker and not gpu and not bench and not clients and not fuzz' \
+		--numprocesses=2 --dist=loadfile --max-worker-restart=0 --durations=20 --durations-min=2
+
+checks: setup  ## style, types and the unit tests of the web interface, at the same time
+	@$(MAKE) --jobs=2 --output-sync=target lint types test-pages
+
+test-pages: $(GUI)  ## unit tests of the web interface
 	@$(if $(GUI),$(NPM) run --silent --if-present test)
-	$(BIN)/python -m pytest -m 'not faults and not docker and not gpu and not bench and not clients and not fuzz' --durations=20 --durations-min=2
 
 lint: $(ENVIRONMENT) $(GUI_PACKAGES)  ## style of the code
 	@$(BIN)/ruff check .

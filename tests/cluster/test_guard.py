@@ -53,7 +53,9 @@ def test_a_spawned_process_dies_with_its_parent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pid", "status", "printed"), [(os.getpid(), 0, "ok\n"), (1, -signal.SIGKILL, "")]
+    ("pid", "status", "printed"),
+    [(os.getpid(), 0, "ok\n"), (1, -signal.SIGKILL, "")],
+    ids=["the parent", "another"],
 )
 def test_a_process_whose_parent_has_gone_already_ends(pid: int, status: int, printed: str) -> None:
     """1 stands for a parent that was replaced by another before the kernel was asked."""

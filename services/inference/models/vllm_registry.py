@@ -45,6 +45,7 @@ class Sources:
             raise ModuleNotFoundError(f"There is no package {package}.", name=package)
         self._folder = Path(spec.submodule_search_locations[0])
         self.tree = cache(self._tree)
+        self._namings = cache(self._find_namings)
 
     def attribute(self, module: str, name: str, attribute: str) -> bool:
         """Whether a class, or the nearest ancestor that says so, sets `attribute` to True."""
@@ -62,17 +63,22 @@ class Sources:
         self, module: str, name: str, seen: frozenset[tuple[str, str]]
     ) -> tuple[str, ast.ClassDef] | None:
         """Where it is defined, and its definition; imports and other names of it are followed."""
-        tree = self.tree(module)
-        if tree is None or (module, name) in seen:
+        if (module, name) in seen:
             return None
         seen |= {(module, name)}
-        for node in ast.walk(tree):
+        for node in self._namings(module):
             if isinstance(node, ast.ClassDef) and node.name == name:
                 return module, node
             for target_module, target in self._other_names(module, node, name):
                 if found := self._class(target_module, target, seen):
                     return found
         return None
+
+    def _find_namings(self, module: str) -> list[ast.AST]:
+        """What may define a name in it or give it another one, once for all names."""
+        tree = self.tree(module)
+        kinds = (ast.ClassDef, ast.ImportFrom, ast.Assign)
+        return [node for node in ast.walk(tree) if isinstance(node, kinds)] if tree else []
 
     def _other_names(self, module: str, node: ast.AST, name: str) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.ImportFrom):

@@ -15,47 +15,52 @@ from services.cluster.artifacts.store import ArtifactStore
 
 ADAPTER = ArtifactKind.ADAPTER
 
-# Kills itself at the call to the file system that has the number of its argument; prints the
-# number of calls when it was not killed.
-_PUBLISHER = """
+# Publishes in a child, below a folder of its argument named 0, and prints the number of its calls
+# to the file system. Then for each of them, below a folder that has its number as name, in a child
+# that kills itself at that call; prints the children's exit statuses.
+_PUBLISHERS = """
 import os, signal, sys
 from pathlib import Path
 from services.cluster.artifacts.manifest import ArtifactKind
 from services.cluster.artifacts.store import ArtifactStore
 
-root, last = sys.argv[1], int(sys.argv[2])
-count = 0
-real_fsync = os.fsync
+def publish(root, last):
+    count = 0
+    real_fsync = os.fsync
 
-def called():
-    global count
-    count += 1
-    if count == last:
-        os.kill(os.getpid(), signal.SIGKILL)
+    def called():
+        nonlocal count
+        count += 1
+        if count == last:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def fsync(descriptor):
-    called()
-    real_fsync(descriptor)
+    def fsync(descriptor):
+        called()
+        real_fsync(descriptor)
 
-def hook(event, arguments):
-    if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.utime"):
-        if root in str(arguments[0]):
-            called()
+    def hook(event, arguments):
+        if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.utime"):
+            if root in str(arguments[0]):
+                called()
 
-os.fsync = fsync
-sys.addaudithook(hook)
-store = ArtifactStore(Path(root))
-with store.draft(ArtifactKind.ADAPTER, "a1") as draft:
-    draft.file("deep/er/a").write_text("x" * 5000)
-    draft.file("b").write_text("y")
-    draft.publish()
-print(count)
+    os.fsync = fsync
+    sys.addaudithook(hook)
+    store = ArtifactStore(Path(root))
+    with store.draft(ArtifactKind.ADAPTER, "a1") as draft:
+        draft.file("deep/er/a").write_text("x" * 5000)
+        draft.file("b").write_text("y")
+        draft.publish()
+    return count
+
+def status_of_child(last):
+    pid = os.fork()
+    if not pid:
+        os._exit(publish(os.path.join(sys.argv[1], str(last)), last))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+num_calls = status_of_child(0)
+print(num_calls, *map(status_of_child, range(1, num_calls + 1)))
 """
-
-
-def publisher(root: Path, last_call: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", _PUBLISHER, str(root), str(last_call)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -114,15 +119,15 @@ def test_an_artifact_that_is_adopted_is_on_disk_as_well(
 
 
 def test_a_kill_at_any_call_leaves_the_whole_artifact_or_none(tmp_path: Path) -> None:
-    whole = publisher(tmp_path / "whole", 0)
-    assert whole.returncode == 0, whole.stderr
-    num_calls = int(whole.stdout)
+    command = [sys.executable, "-c", _PUBLISHERS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    num_calls, *statuses = map(int, done.stdout.split())
     assert num_calls > 15
+    assert statuses == [-signal.SIGKILL] * num_calls
     found = []
     for last_call in range(1, num_calls + 1):
-        root = tmp_path / str(last_call)
-        assert publisher(root, last_call).returncode == -signal.SIGKILL
-        store = ArtifactStore(root)
+        store = ArtifactStore(tmp_path / str(last_call))
         found.append(len(store.manifests(ADAPTER)))
         if found[-1]:
             assert store.verify(ADAPTER, "a1") == []
