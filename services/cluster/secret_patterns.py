@@ -14,38 +14,49 @@ from functools import partial
 
 @dataclass(frozen=True)
 class SecretPattern:
-    """`pattern` has one group, the secret itself; it occurs in no text without one of `hints`."""
+    """`pattern` has one group, the secret itself; it occurs in no text without one of `hints`.
+
+    `is_begun`: every match begins with a hint. Text is found ten times as fast as such a pattern.
+    """
 
     kind: str
     hints: tuple[str, ...]
     pattern: re.Pattern[str]
+    is_begun: bool
 
 
 def _pattern(kind: str, pattern: str, *hints: str) -> SecretPattern:
-    return SecretPattern(kind, hints, re.compile(pattern))
+    return SecretPattern(kind, hints, re.compile(pattern), is_begun=False)
 
 
-_WORD = r"(?<![A-Za-z0-9_-])"
+def _begun(kind: str, pattern: str, *hints: str) -> SecretPattern:
+    return SecretPattern(kind, hints, re.compile(pattern), is_begun=True)
+
+
+# Code is often quoted within JSON or code: what stands before a word is an escape there, whose last
+# sign is a letter, and quotes have backslashes.
+_WORD = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[abfnrtv0])|(?<=\\u[0-9A-Fa-f]{4}))"
+_QUOTE = r"\\{0,3}[\"']"
 _END = r"(?![A-Za-z0-9_-])"
 
 PATTERNS = (
-    _pattern(
+    _begun(
         "private key",
         # Up to the next one at most: what never ends is read once, however often it begins.
         r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----BEGIN)[\s\S]){1,20000}?"
         r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z))",
-        "PRIVATE KEY",
+        "-----BEGIN ",
     ),
-    _pattern("AWS key id", _WORD + r"((?:AKIA|ASIA)[A-Z2-7]{16})" + _END, "AKIA", "ASIA"),
+    _begun("AWS key id", _WORD + r"((?:AKIA|ASIA)[A-Z2-7]{16})" + _END, "AKIA", "ASIA"),
     _pattern(
         "AWS secret key",
-        r"(?i:aws_?secret_?(?:access_?)?key)[\"']?\s{0,4}[:=]{1,2}>?\s{0,4}[\"']?"
+        rf"(?i:aws_?secret_?(?:access_?)?key)(?:{_QUOTE})?\s{{0,4}}[:=]{{1,2}}>?\s{{0,4}}(?:{_QUOTE})?"
         r"([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
         "secret",
         "SECRET",
         "Secret",
     ),
-    _pattern(
+    _begun(
         "GitHub token",
         _WORD + r"(gh[pousr]_[A-Za-z0-9]{36,251}|github_pat_[A-Za-z0-9_]{59,251})" + _END,
         "ghp_",
@@ -55,34 +66,38 @@ PATTERNS = (
         "ghr_",
         "github_pat_",
     ),
-    _pattern("GitLab token", _WORD + r"(gl[a-z]{2,6}-[A-Za-z0-9_-]{20,})", "gl"),
-    _pattern("Slack token", _WORD + r"(xox[abeoprs]-[A-Za-z0-9-]{10,})", "xox"),
-    _pattern(
+    _begun("GitLab token", _WORD + r"(gl[a-z]{2,6}-[A-Za-z0-9_-]{20,})", "gl"),
+    _begun("Slack token", _WORD + r"(xox[abeoprs]-[A-Za-z0-9-]{10,})", "xox"),
+    _begun(
         "Slack webhook",
         r"(https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]{20,})",
-        "hooks.slack.com",
+        "https://hooks.slack.com/",
     ),
-    _pattern(
-        "Stripe key", _WORD + r"((?:sk|rk|whsec)_(?:live_|test_)?[A-Za-z0-9]{24,250})" + _END, "_"
+    _begun(
+        "Stripe key",
+        _WORD + r"((?:sk|rk|whsec)_(?:live_|test_)?[A-Za-z0-9]{24,250})" + _END,
+        "sk_",
+        "rk_",
+        "whsec_",
     ),
-    _pattern("API key", _WORD + r"(sk-(?:proj-|svcacct-|admin-|ant-)?[A-Za-z0-9_-]{32,})", "sk-"),
-    _pattern("Google key", _WORD + r"(AIza[A-Za-z0-9_-]{35})" + _END, "AIza"),
-    _pattern("Groq key", _WORD + r"(gsk_[A-Za-z0-9]{40,80})" + _END, "gsk_"),
-    _pattern("Hugging Face token", _WORD + r"(hf_[A-Za-z0-9]{34,60})" + _END, "hf_"),
-    _pattern("npm token", _WORD + r"(npm_[A-Za-z0-9]{36})" + _END, "npm_"),
-    _pattern("PyPI token", _WORD + r"(pypi-[A-Za-z0-9_-]{50,})", "pypi-"),
-    _pattern(
+    _begun("API key", _WORD + r"(sk-(?:proj-|svcacct-|admin-|ant-)?[A-Za-z0-9_-]{32,})", "sk-"),
+    _begun("Google key", _WORD + r"(AIza[A-Za-z0-9_-]{35})" + _END, "AIza"),
+    _begun("Groq key", _WORD + r"(gsk_[A-Za-z0-9]{40,80})" + _END, "gsk_"),
+    _begun("Hugging Face token", _WORD + r"(hf_[A-Za-z0-9]{34,60})" + _END, "hf_"),
+    _begun("npm token", _WORD + r"(npm_[A-Za-z0-9]{36})" + _END, "npm_"),
+    _begun("PyPI token", _WORD + r"(pypi-[A-Za-z0-9_-]{50,})", "pypi-"),
+    _begun(
         "SendGrid key", _WORD + r"(SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{32,64})" + _END, "SG."
     ),
     _pattern(
         "Azure storage key", r"(?:AccountKey|SharedAccessKey)=([A-Za-z0-9+/]{42,88}={0,2})", "Key="
     ),
-    _pattern(
+    _begun(
         "JSON Web Token",
         _WORD + r"(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{16,})",
         "eyJ",
     ),
-    _pattern("Hearth token", _WORD + r"(hearth_[0-9a-f]{12}_[A-Za-z0-9_-]{20,})", "hearth_"),
+    _begun("Hearth token", _WORD + r"(hearth_[0-9a-f]{12}_[A-Za-z0-9_-]{20,})", "hearth_"),
     _pattern(
         "password in a URL",
         r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@\"'<>{}$]{0,100}:([^\s:/@\"'<>{}$]{3,200})@",
@@ -90,8 +105,9 @@ PATTERNS = (
     ),
     _pattern(
         "password",
-        r"(?i:(?<![a-z])(?:password|passwd|secret|api_?key|access_?token|auth_?token))[\"']?"
-        r"\s{0,4}[:=]\s{0,4}[\"']([^\s\"'{}$<>]{8,200})[\"']",
+        r"(?i:(?:(?<![a-z])|(?<=\\[abfnrtv0]))"
+        r"(?:password|passwd|secret|api_?key|access_?token|auth_?token))"
+        rf"(?:{_QUOTE})?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}([^\s\"'{{}}$<>]{{8,200}}?){_QUOTE}",
         "=",
         ":",
     ),
@@ -101,9 +117,23 @@ PATTERNS = (
 def mask(text: str, found: Counter[str]) -> str:
     """The text with each secret's kind in its place; `found` counts them by kind."""
     for known in PATTERNS:
-        if any(hint in text for hint in known.hints):
+        if known.is_begun:
+            for hint in known.hints:
+                text = _mask_begun(known, hint, text, found)
+        elif any(hint in text for hint in known.hints):
             text = known.pattern.sub(partial(_masked, known.kind, found), text)
     return text
+
+
+def _mask_begun(known: SecretPattern, hint: str, text: str, found: Counter[str]) -> str:
+    pieces: list[str] = []
+    told, at = 0, text.find(hint)
+    while at >= 0:
+        if match := known.pattern.match(text, at):
+            pieces += (text[told:at], _masked(known.kind, found, match))
+            told = match.end()
+        at = text.find(hint, max(told, at + 1))
+    return "".join([*pieces, text[told:]])
 
 
 def _masked(kind: str, found: Counter[str], match: re.Match[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 from collections import Counter
 from pathlib import Path
@@ -55,6 +56,22 @@ def test_a_secret_of_each_kind(kind: str) -> None:
     assert found == {kind: 1}
     assert masked == text.replace(EXAMPLES[kind], f"[masked {kind}]")
     assert mask(masked, found) == masked
+
+
+@pytest.mark.parametrize("kind", [known.kind for known in PATTERNS])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_secret_at_the_beginning_of_a_line_within_json(kind: str, depth: int) -> None:
+    """As agents show files to a model: what stands before it there is the n of an escape."""
+    line = AROUND.get(kind, "{}").format(EXAMPLES[kind])
+    text = told = f"x = 1\n{line}\ny = 2\n"
+    for _ in range(depth):
+        told = json.dumps({"content": told})
+    found: Counter[str] = Counter()
+    masked = mask(told, found)
+    assert found == {kind: 1}
+    for _ in range(depth):
+        masked = json.loads(masked)["content"]
+    assert masked == text.replace(EXAMPLES[kind], f"[masked {kind}]")
 
 
 def test_a_private_key_that_is_cut_off_is_one() -> None:
