@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+
+_STEP_CHARS = 2**18
+_LONGEST_CHARS = 1000  # what a pattern that is not `is_begun` reads, and more
 
 
 @dataclass(frozen=True)
@@ -115,24 +118,46 @@ PATTERNS = (
 
 
 def mask(text: str, found: Counter[str]) -> str:
-    """The text with each secret's kind in its place; `found` counts them by kind."""
+    """The text with each secret's kind in its place; `found` counts them by kind.
+
+    No step of a long text takes long, so that other threads go on meanwhile: `re` lets none in.
+    """
     for known in PATTERNS:
         if known.is_begun:
             for hint in known.hints:
-                text = _mask_begun(known, hint, text, found)
+                text = _replaced(known.kind, _matches_at(known.pattern, hint, text), text, found)
         elif any(hint in text for hint in known.hints):
-            text = known.pattern.sub(partial(_masked, known.kind, found), text)
+            text = _replaced(known.kind, _matches(known.pattern, text), text, found)
     return text
 
 
-def _mask_begun(known: SecretPattern, hint: str, text: str, found: Counter[str]) -> str:
-    pieces: list[str] = []
-    told, at = 0, text.find(hint)
+def _matches_at(pattern: re.Pattern[str], hint: str, text: str) -> Iterator[re.Match[str]]:
+    at = text.find(hint)
     while at >= 0:
-        if match := known.pattern.match(text, at):
-            pieces += (text[told:at], _masked(known.kind, found, match))
-            told = match.end()
-        at = text.find(hint, max(told, at + 1))
+        match = pattern.match(text, at)
+        if match:
+            yield match
+        at = text.find(hint, match.end() if match else at + 1)
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """As `finditer`, a piece of the text at a time."""
+    at = 0
+    while at < len(text):
+        end = at + _STEP_CHARS
+        match = pattern.search(text, at, end + _LONGEST_CHARS)
+        if match and match.start() < end:
+            yield match
+            end = match.end()
+        at = end
+
+
+def _replaced(kind: str, matches: Iterable[re.Match[str]], text: str, found: Counter[str]) -> str:
+    pieces: list[str] = []
+    told = 0
+    for match in matches:
+        pieces += (text[told : match.start()], _masked(kind, found, match))
+        told = match.end()
     return "".join([*pieces, text[told:]])
 
 

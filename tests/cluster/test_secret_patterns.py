@@ -74,6 +74,16 @@ def test_a_secret_at_the_beginning_of_a_line_within_json(kind: str, depth: int) 
     assert masked == text.replace(EXAMPLES[kind], f"[masked {kind}]")
 
 
+@pytest.mark.parametrize("kind", [known.kind for known in PATTERNS if not known.is_begun])
+def test_a_secret_across_two_steps_of_a_long_text(kind: str) -> None:
+    line = AROUND[kind].format(EXAMPLES[kind])
+    for cut in range(0, len(line) + 1, 11):
+        text = ";" * (2**18 - cut) + line + ";" * 1000
+        found: Counter[str] = Counter()
+        assert EXAMPLES[kind] not in mask(text, found)
+        assert found == {kind: 1}
+
+
 def test_a_private_key_that_is_cut_off_is_one() -> None:
     cut = EXAMPLES["private key"][:80]
     assert mask(f"a\n{cut}", Counter()) == "a\n[masked private key]"

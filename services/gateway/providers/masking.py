@@ -11,6 +11,17 @@ from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.secret_patterns import mask
 
 
+def masked_request(request: pb.GenerateRequest, found: Counter[str]) -> pb.GenerateRequest:
+    """As `masked_prompt`, with the schema that holds the answer and with what ends it."""
+    masked = pb.GenerateRequest(prompt=masked_prompt(request.prompt, found))
+    masked.sampling.CopyFrom(request.sampling)
+    structured = masked.sampling.structured
+    if structured.HasField("json_schema"):
+        structured.json_schema = _masked_json(structured.json_schema, found)
+    masked.sampling.stop[:] = [mask(stop, found) for stop in request.sampling.stop]
+    return masked
+
+
 def masked_prompt(prompt: pb.Prompt, found: Counter[str]) -> pb.Prompt:
     """`found` counts what was masked, by kind. Raises BadRequest for token ids, which hide it."""
     if prompt.HasField("tokens"):
@@ -53,12 +64,29 @@ def _mask_message(message: pb.ChatMessage, found: Counter[str]) -> None:
 
 
 def _masked_json(text: str, found: Counter[str]) -> str:
-    """JSON stays JSON: where a secret ended within an escape, each string is masked by itself."""
+    """JSON stays JSON: each string is masked by itself too, its escapes read.
+
+    Raises BadRequest for what is nested too deeply to be looked through.
+    """
     own: Counter[str] = Counter()
     masked = mask(text, own)
-    if own and _is_json(text) and not _is_json(masked):
-        own.clear()
-        masked = json.dumps(_masked_value(json.loads(text), own))
+    if not _is_json(text):
+        found.update(own)
+        return masked
+    if not _is_json(masked):  # a secret ended within an escape
+        own, masked = Counter(), text
+    if "\\" in masked:
+        within: Counter[str] = Counter()
+        try:
+            value = _masked_value(json.loads(masked), within)
+        except RecursionError:
+            raise BadRequest(
+                "A schema, or arguments of a call, are nested too deeply for secrets to be masked"
+                " in them."
+            ) from None
+        if within:
+            masked = json.dumps(value)
+            own.update(within)
     found.update(own)
     return masked
 

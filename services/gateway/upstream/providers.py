@@ -32,7 +32,7 @@ from services.gateway.audit import Audit
 from services.gateway.metrics import MASKED_SECRETS, OPEN_GENERATIONS, PROVIDER_REQUESTS
 from services.gateway.providers.events import json_events
 from services.gateway.providers.kinds import KINDS
-from services.gateway.providers.masking import masked_prompt, masked_texts
+from services.gateway.providers.masking import masked_request, masked_texts
 from services.gateway.providers.refusals import refused, silent, unreachable, without_key
 from services.gateway.providers.wire import WireRequest, unreadable
 from services.gateway.settings import GatewaySettings
@@ -91,8 +91,8 @@ class Providers:
         wire = KINDS[remote.provider.kind].wire
         context, found = request.context, Counter[str]()
         if _masks(remote.provider):
-            prompt = masked_prompt(request.prompt, found)
-            request = pb.GenerateRequest(prompt=prompt, sampling=request.sampling)
+            # A long prompt takes a second, in which others' answers go on.
+            request = await asyncio.to_thread(masked_request, request, found)
         answer = wire.answer()
         question = wire.generation(remote.record, request)
         async with self._told(remote, context, found) as usage:
@@ -117,7 +117,7 @@ class Providers:
         wire = KINDS[remote.provider.kind].wire
         found: Counter[str] = Counter()
         if _masks(remote.provider):
-            request = masked_texts(request, found)
+            request = await asyncio.to_thread(masked_texts, request, found)
         question = wire.embedding(remote.record, request)
         async with self._told(remote, request.context, found) as usage:
             async with self._asked(remote.provider, question) as response:

@@ -7,6 +7,8 @@ import io
 import json
 import logging
 import shutil
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 
 from services.cluster.identity import Scope
 from services.cluster.provider_records import ProviderKind
+from services.cluster.secret_patterns import mask
 from services.cluster.settings import ClusterSettings
 from services.cluster.store.backup import export_records
 from services.cluster.store.connection import Store
@@ -146,6 +149,71 @@ async def test_what_leaves_is_masked_and_audited(
     audited = "".join(file.read_text() for file in (settings.data_dir / "audit").iterdir())
     for word in (PROMPT, SECRET, KEYS[kind], "Hello"):
         assert word not in audited
+
+
+async def test_what_an_agent_writes_into_a_file_is_masked(
+    gateway: Gateway, add: Add, fakes: Fakes
+) -> None:
+    """Its text stands as a string within JSON within JSON, the schema of the answer beside it."""
+    await add(ProviderKind.OPENAI)
+    arguments = json.dumps({"text": f'x = 1\n{SECRET}\npassword = "hunter2-hunter2"\n'})
+    hidden = arguments.replace("ghp_", "\\u0067hp_")
+    calls = [
+        {"id": f"c{number}", "type": "function", "function": {"name": "f", "arguments": given}}
+        for number, given in enumerate((arguments, hidden))
+    ]
+    turns = [
+        {"role": "user", "content": "Write it."},
+        {"role": "assistant", "tool_calls": calls},
+        *({"role": "tool", "tool_call_id": call["id"], "content": arguments} for call in calls),
+    ]
+    schema = {"type": "object", "description": f"Not\n{SECRET}"}
+    wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    async with gateway.client() as client:
+        answer = await chat(
+            client, ProviderKind.OPENAI, messages=turns, response_format=wanted, stop=[SECRET]
+        )
+    assert answer.status_code == 200, answer.text
+    body = fakes[ProviderKind.OPENAI].bodies[0]
+    assert SECRET[4:] not in json.dumps(body)
+    assert "hunter2" not in json.dumps(body)
+    for call in body["messages"][1]["tool_calls"]:
+        assert json.loads(call["function"]["arguments"]) == {
+            "text": 'x = 1\n[masked GitHub token]\npassword = "[masked password]"\n'
+        }
+
+
+async def test_what_cannot_be_looked_through_is_not_sent(
+    gateway: Gateway, add: Add, fakes: Fakes
+) -> None:
+    await add(ProviderKind.OPENAI)
+    function = {"name": "f", "arguments": "[" * 900 + '"\\n"' + "]" * 900}
+    call = {"id": "c", "type": "function", "function": function}
+    turns = [*HELLO, {"role": "assistant", "tool_calls": [call]}]
+    async with gateway.client() as client:
+        answer = await chat(client, ProviderKind.OPENAI, messages=turns)
+    assert answer.status_code == 400
+    assert "nested too deeply" in answer.json()["detail"]
+    assert not fakes[ProviderKind.OPENAI].seen
+
+
+async def test_others_are_answered_while_a_long_prompt_is_masked(
+    gateway: Gateway, add: Add, fakes: Fakes
+) -> None:
+    await add(ProviderKind.OPENAI)
+    text = "a://" * 2**20
+    began = time.monotonic()
+    mask(text, Counter())
+    seconds = time.monotonic() - began
+    silent, heard_at = 0.0, time.monotonic()
+    async with gateway.client() as client:
+        turns = [{"role": "user", "content": text}]
+        answer = asyncio.create_task(chat(client, ProviderKind.OPENAI, messages=turns))
+        while not answer.done():
+            await asyncio.sleep(0.005)
+            silent, heard_at = max(silent, time.monotonic() - heard_at), time.monotonic()
+    assert (await answer).status_code == 200
+    assert silent < seconds / 2
 
 
 async def test_masking_can_be_turned_off(gateway: Gateway, add: Add, fakes: Fakes) -> None:
