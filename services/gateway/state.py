@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 from starlette.requests import HTTPConnection
@@ -39,6 +40,7 @@ _PAGE_SECONDS = 10.0
 class GatewayState:
     """`stopping`: nothing new is taken. `ending`: answers that are still open end now.
 
+    `documents`: of the API, by name, each made once, under `describing`.
     `repository_context` is asked for files beside a cursor; there is no source of them yet.
     """
 
@@ -58,6 +60,8 @@ class GatewayState:
     repository_context: RepositoryContext | None = None
     tokenizers: dict[str, bytes] = field(default_factory=dict)
     toolbox_defaults: Mapping[str, ToolboxCommand] = field(default_factory=default_commands)
+    documents: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    describing: asyncio.Lock = field(default_factory=asyncio.Lock)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     started_at: float = field(default_factory=time.time)

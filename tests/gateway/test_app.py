@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 
 import httpx
@@ -14,6 +15,7 @@ from services.cluster.records import ModelRecord
 from services.cluster.registry import Registry
 from services.cluster.settings import ClusterSettings
 from services.cluster.store.connection import Store
+from services.gateway import document
 from services.gateway.app import create_app
 from services.gateway.dialects.table import DIALECTS
 from services.gateway.request_body import StrictRoute
@@ -312,3 +314,22 @@ async def test_a_gateway_that_stops_ends_its_answers_with_an_error(gateway: Gate
                 gateway.state.ending.set()
     assert "being stopped" in lines[-1]
     assert "data: [DONE]" not in lines
+
+
+async def test_the_documents_are_written_once_and_hold_nobody_up(gateway: Gateway) -> None:
+    """Whoever has no token may ask for them, as often as they like."""
+    began = time.monotonic()
+    document.administration(create_app().routes)
+    seconds = time.monotonic() - began
+    silent, heard_at = 0.0, time.monotonic()
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        asked = [client.get("/api/v1/openapi.json", timeout=60) for _ in range(10)]
+        answers = asyncio.ensure_future(asyncio.gather(*asked))
+        while not answers.done():
+            await asyncio.sleep(0.005)
+            silent, heard_at = max(silent, time.monotonic() - heard_at), time.monotonic()
+        first, *others = await answers
+    assert first.status_code == 200
+    assert all(other.content == first.content for other in others)
+    assert len(gateway.state.documents) == 1
+    assert silent < seconds / 2
