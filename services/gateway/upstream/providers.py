@@ -97,7 +97,7 @@ class Providers:
         question = wire.generation(remote.record, request)
         async with self._told(remote, context, found) as usage:
             first_by = asyncio.get_running_loop().time() + self._settings.first_token_seconds
-            async with self._asked(remote.provider, question) as response:
+            async with self._asked(remote.provider, question, context) as response:
                 pieces = response.aiter_bytes()
                 async with aclosing(self._timed(json_events(pieces), first_by)) as timed:
                     async for event in timed:
@@ -115,12 +115,12 @@ class Providers:
 
     async def embed(self, remote: RemoteModel, request: pb.EmbedRequest) -> pb.EmbedResponse:
         wire = KINDS[remote.provider.kind].wire
-        found: Counter[str] = Counter()
+        context, found = request.context, Counter[str]()
         if _masks(remote.provider):
             request = await asyncio.to_thread(masked_texts, request, found)
         question = wire.embedding(remote.record, request)
-        async with self._told(remote, request.context, found) as usage:
-            async with self._asked(remote.provider, question) as response:
+        async with self._told(remote, context, found) as usage:
+            async with self._asked(remote.provider, question, context) as response:
                 answer = wire.embeddings(await self._json(response))
                 if len(answer.embeddings) != len(request.texts or request.token_ids):
                     raise unreadable()
@@ -142,21 +142,27 @@ class Providers:
 
     @asynccontextmanager
     async def _asked(
-        self, provider: ProviderRecord, question: WireRequest
+        self, provider: ProviderRecord, question: WireRequest, context: pb.RequestContext
     ) -> AsyncIterator[httpx.Response]:
-        async with self._sent(provider, "POST", question.path, question.body) as response:
+        owner = context.request_id
+        async with self._sent(provider, "POST", question.path, question.body, owner) as response:
             yield response
 
     @asynccontextmanager
     async def _sent(
-        self, provider: ProviderRecord, method: str, path: str, body: Any = None
+        self,
+        provider: ProviderRecord,
+        method: str,
+        path: str,
+        body: Any = None,
+        owner: str = "",
     ) -> AsyncIterator[httpx.Response]:
         """The head of a good answer; what is not good is raised, without the key in its words.
 
         A provider that gives no answer is asked nothing for a while, as `Breakers` decides.
         """
         key, peer = self._key(provider), _peer(provider)
-        if not self._breakers.admits(peer):
+        if not self._breakers.admits(peer, owner):
             raise silent(provider, self._breakers.wait_seconds(peer))
         request = self._client.build_request(
             method,
@@ -164,7 +170,7 @@ class Providers:
             headers=KINDS[provider.kind].wire.headers(key),
             json=body,
         )
-        with self._breakers.attempt(peer) as attempt:
+        with self._breakers.attempt(peer, owner) as attempt:
             response = await self._head(provider, request, attempt)
             try:
                 if response.status_code != 200:

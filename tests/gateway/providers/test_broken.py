@@ -77,6 +77,19 @@ async def test_a_provider_that_is_down_is_asked_nothing_for_a_while_then_once(
     assert len(fake.seen) == 2
 
 
+async def test_a_request_of_several_parts_finds_out_that_a_provider_is_back(
+    client: httpx.AsyncClient, outside: Fakes
+) -> None:
+    fake = outside[ProviderKind.OPENAI]
+    fake.fault = Answer(503, told("Down."))
+    assert (await chat(client, ProviderKind.OPENAI, n=3)).status_code == 503
+    fake.fault = None
+    async with asyncio.timeout(10):
+        while (found := await chat(client, ProviderKind.OPENAI, n=3)).is_error:
+            await asyncio.sleep(0.1)
+    assert len(found.json()["choices"]) == 3
+
+
 @pytest.mark.parametrize("kind", BOTH)
 async def test_a_redirect_is_not_followed_with_a_key(
     client: httpx.AsyncClient, outside: Fakes, kind: ProviderKind
