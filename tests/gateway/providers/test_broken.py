@@ -80,12 +80,12 @@ async def test_a_provider_that_is_down_is_asked_nothing_for_a_while_then_once(
 async def test_a_request_of_several_parts_finds_out_that_a_provider_is_back(
     client: httpx.AsyncClient, outside: Fakes
 ) -> None:
-    fake = outside[ProviderKind.OPENAI]
+    fake = outside[ProviderKind.REMOTE]
     fake.fault = Answer(503, told("Down."))
-    assert (await chat(client, ProviderKind.OPENAI, n=3)).status_code == 503
+    assert (await chat(client, ProviderKind.REMOTE, n=3)).status_code == 503
     fake.fault = None
     async with asyncio.timeout(10):
-        while (found := await chat(client, ProviderKind.OPENAI, n=3)).is_error:
+        while (found := await chat(client, ProviderKind.REMOTE, n=3)).is_error:
             await asyncio.sleep(0.1)
     assert len(found.json()["choices"]) == 3
 
