@@ -184,7 +184,7 @@ async def _answer_validation(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, JSONDecodeError):
         return _problem(request, BadRequest(f"The body is not valid JSON: {error.__cause__}."))
     problems = [{**p, "loc": p["loc"][1:] or p["loc"]} for p in error.errors()]
-    return _problem(request, BadRequest(explain(problems)))
+    return _problem(request, BadRequest(explain(problems), param=str(problems[0]["loc"][0])))
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
