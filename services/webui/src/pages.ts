@@ -6,6 +6,7 @@ import {
   IconKey,
   IconLayoutDashboard,
   IconServer2,
+  IconWorldUpload,
 } from "@tabler/icons-react";
 import { type ComponentType, lazy } from "react";
 
@@ -31,6 +32,12 @@ const entry = (path: string, label: string, icon: Icon, load: Load): PageEntry =
 export const pages: readonly PageEntry[] = [
   entry("/", "Overview", IconLayoutDashboard, () => import("./pages/overview/OverviewPage")),
   entry("/hosting", "Model hosting", IconServer2, () => import("./pages/hosting/HostingPage")),
+  entry(
+    "/providers",
+    "Providers",
+    IconWorldUpload,
+    () => import("./pages/providers/ProvidersPage"),
+  ),
   entry("/playground", "Playground", IconCode, () => import("./pages/playground/PlaygroundPage")),
   entry("/sources", "Sources", IconFolders, () => import("./pages/sources/SourcesPage")),
   entry(
