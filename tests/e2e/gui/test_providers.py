@@ -42,7 +42,9 @@ async def test_a_provider_is_added_asked_and_deleted(
     await page.get_by_role("button", name="Test and list models").click()
     await expect(page.get_by_role("status").filter(has_text="3 models")).to_be_visible()
     await page.get_by_role("textbox", name="Search its models").fill("big")
-    await page.get_by_role("button", name="Pick big-chat").click()
+    await page.get_by_role("button", name="Pick big-chat").press("Enter")
+    offers = page.get_by_role("list", name="Its models")
+    await expect(offers.get_by_role("button", name="Remove big-chat")).to_be_focused()
     await expect(page.get_by_role("textbox", name="Context")).to_have_value("128000")
     await page.get_by_role("textbox", name="Context").fill("32000")
     await page.get_by_role("button", name="Save the models").click()
@@ -76,7 +78,7 @@ async def added(page: Page, address: str, key: str) -> None:
     await page.get_by_role("textbox", name="Address").fill(address)
     await page.get_by_label("Key", exact=True).fill(key)
     await page.get_by_role("button", name="Save and go on").click()
-    await expect(page.get_by_role("button", name="Test and list models")).to_be_visible()
+    await expect(page.get_by_role("button", name="Test and list models")).to_be_focused()
 
 
 async def chatted(page: Page, double: OpenAIDouble) -> None:

@@ -39,6 +39,8 @@ export function EnableProvider({ provider, onClose }: EnableProviderProps) {
 
 function WhatLeaves({ provider }: { provider: Provider }) {
   const { base_url, masks_secrets, team_ids } = provider;
+  const named = `The ${team_ids.length === 1 ? "team" : "teams"} ${team_ids.join(", ")}`;
+  const who = team_ids.length > 0 ? named : "Every team";
   return (
     <>
       <Text>
@@ -51,8 +53,7 @@ function WhatLeaves({ provider }: { provider: Provider }) {
           : "Secrets are not masked: keys and passwords within the code go with it."}
       </Text>
       <Text c="dimmed" size="sm">
-        {team_ids.length > 0 ? `The teams ${team_ids.join(", ")}` : "Every team"} may choose them. A
-        request that names no model is never sent there.
+        {who} may choose them. A request that names no model is never sent there.
       </Text>
     </>
   );

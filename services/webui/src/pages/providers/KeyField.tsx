@@ -35,7 +35,7 @@ export function KeyField({ setAt, value, error, onChange }: KeyFieldProps) {
         }
         autoComplete="off"
         spellCheck={false}
-        visibilityToggleButtonProps={{ "aria-label": "Show or hide what is typed" }}
+        visibilityToggleButtonProps={{ tabIndex: 0, "aria-label": "Show or hide what is typed" }}
         value={value}
         error={error}
         onChange={(event) => onChange(event.currentTarget.value)}

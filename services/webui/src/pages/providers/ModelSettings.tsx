@@ -28,7 +28,7 @@ export function ModelSettings(props: ModelSettingsProps) {
   const isWrong = !isSound(draft);
   const model = modelOf(draft);
   return (
-    <Stack gap="xs">
+    <Stack gap="xs" role="group" aria-label={draft.name}>
       <RecordLine
         name={draft.name}
         facts={
@@ -55,11 +55,7 @@ export function ModelSettings(props: ModelSettingsProps) {
         )}
       </RecordLine>
       <TestOutcome test={test} />
-      <Disclosure
-        label={`Settings of ${draft.name}`}
-        opened={opened || isWrong}
-        onToggle={() => setOpened(!opened)}
-      />
+      <Disclosure label="Settings" opened={opened || isWrong} onToggle={() => setOpened(!opened)} />
       {(opened || isWrong) && <ModelFields {...props} />}
     </Stack>
   );

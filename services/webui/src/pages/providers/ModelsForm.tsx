@@ -55,6 +55,7 @@ export function ModelsForm({ provider, kind, onDone }: ModelsFormProps) {
           drafts={drafts}
           onList={() => listing.mutate({ providerId: provider_id, model: "" })}
           onPick={(offer) => change([...drafts, draftOfOffer(offer, leaves_site)])}
+          onRemove={(name) => change(drafts.filter((draft) => draft.name !== name))}
           onName={(name) => change([...drafts, draftOfName(name, leaves_site)])}
         />
         <Section title="Models that may be used">

@@ -1,6 +1,6 @@
 import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
-import { IconPlugConnected, IconPlus, IconSearch } from "@tabler/icons-react";
-import { type KeyboardEvent, useState } from "react";
+import { IconCheck, IconPlugConnected, IconPlus, IconSearch } from "@tabler/icons-react";
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import type { OfferedModel, useTestProvider } from "../../api/providers";
 import { integer, plural } from "../../parts/format";
 import { type ModelDraft, matchingOffers, nameFault } from "./modelDraft";
@@ -16,16 +16,25 @@ interface OfferPickerProps {
   onList: () => void;
   onPick: (offer: OfferedModel) => void;
   onName: (name: string) => void;
+  onRemove: (name: string) => void;
 }
 
 /** Asks a provider which models it has; one that it does not tell of is typed. */
 export function OfferPicker(props: OfferPickerProps) {
   const { listing, drafts } = props;
   const offers = listing.data?.models ?? [];
+  const list = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    // The form of a new provider goes away, and the focus with it.
+    if (document.activeElement === document.body) {
+      list.current?.focus();
+    }
+  }, []);
   return (
     <Stack gap="sm">
       <Group>
         <Button
+          ref={list}
           variant={offers.length > 0 || drafts.length > 0 ? "default" : "filled"}
           leftSection={<IconPlugConnected size={16} aria-hidden />}
           loading={listing.isPending}
@@ -41,7 +50,12 @@ export function OfferPicker(props: OfferPickerProps) {
   );
 }
 
-function Offers({ offers, drafts, onPick }: OfferPickerProps & { offers: OfferedModel[] }) {
+function Offers({
+  offers,
+  drafts,
+  onPick,
+  onRemove,
+}: OfferPickerProps & { offers: OfferedModel[] }) {
   const [typed, setTyped] = useState("");
   const found = matchingOffers(offers, typed);
   const shown = found.slice(0, MOST_SHOWN);
@@ -73,20 +87,12 @@ function Offers({ offers, drafts, onPick }: OfferPickerProps & { offers: Offered
                   </Text>
                 )}
               </span>
-              {drafts.some((draft) => draft.name === offer.name) ? (
-                <Text size="sm" c="dimmed">
-                  picked
-                </Text>
-              ) : (
-                <Button
-                  variant="default"
-                  size="compact-sm"
-                  aria-label={`Pick ${offer.name}`}
-                  onClick={() => onPick(offer)}
-                >
-                  Pick
-                </Button>
-              )}
+              <PickButton
+                name={offer.name}
+                isPicked={drafts.some((draft) => draft.name === offer.name)}
+                onPick={() => onPick(offer)}
+                onRemove={() => onRemove(offer.name)}
+              />
             </li>
           ))}
         </ul>
@@ -97,6 +103,30 @@ function Offers({ offers, drafts, onPick }: OfferPickerProps & { offers: Offered
         </Text>
       )}
     </>
+  );
+}
+
+interface PickButtonProps {
+  name: string;
+  isPicked: boolean;
+  onPick: () => void;
+  onRemove: () => void;
+}
+
+/** One button for both, so that the focus stays on it. */
+function PickButton({ name, isPicked, onPick, onRemove }: PickButtonProps) {
+  const word = isPicked ? "Remove" : "Pick";
+  return (
+    <Button
+      variant={isPicked ? "light" : "default"}
+      size="compact-sm"
+      style={{ flex: "none" }}
+      leftSection={isPicked && <IconCheck size={14} aria-hidden />}
+      aria-label={`${word} ${name}`}
+      onClick={isPicked ? onRemove : onPick}
+    >
+      {word}
+    </Button>
   );
 }
 
