@@ -25,7 +25,7 @@ from services.cluster.settings import ClusterSettings
 from services.cluster.store.connection import Store
 
 END_TO_END = "tests/e2e/"
-_POLITE = 10  # as a trainer beside a serving engine
+_POLITE = 5  # enough for the engine, and a Redis with two busy cores still answers in time
 _GIVES_WAY = pytest.StashKey[bool]()
 
 

@@ -192,7 +192,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 async def _answer_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = [{**p, "loc": p["loc"][1:] or p["loc"]} for p in error.errors()]
-    return _problem(request, BadRequest(explain(problems)))
+    return _problem(request, BadRequest(explain(problems), param=str(problems[0]["loc"][0])))
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:

@@ -19,6 +19,9 @@ from services.gateway.views import View
 _MAX_MODELS = 500
 _MAX_TEAMS = 100
 _MAX_TOKENS = 2**31 - 1
+_FIM_FAMILIES = [family.family for family in FAMILIES]
+# Servers of open models, which take the tokens of a family within a prompt.
+_RAW_PROMPTS = {ProviderKind.COMPATIBLE, ProviderKind.REMOTE}
 
 
 def _address(value: str) -> str:
@@ -45,9 +48,8 @@ def _secret(value: SecretStr) -> SecretStr:
 
 
 def _family(value: str) -> str:
-    known = [family.family for family in FAMILIES]
-    if value and value not in known:
-        raise ValueError(f"must be one of {', '.join(known)}, or empty")
+    if value and value not in _FIM_FAMILIES:
+        raise ValueError(f"must be one of {', '.join(_FIM_FAMILIES)}, or empty")
     return value
 
 
@@ -141,17 +143,24 @@ class ProviderChanges(Body):
 
 
 class ProviderKindView(View):
-    """`base_url` "": whoever adds one must say it."""
+    """`base_url` "": whoever adds one must say it. `fim_families`: whose marks prompts may hold."""
 
     kind: ProviderKind
     label: str
     base_url: str
     leaves_site: bool
+    fim_families: list[str]
 
     @classmethod
     def all(cls) -> list[Self]:
         return [
-            cls(kind=name, label=kind.label, base_url=kind.base_url, leaves_site=name.leaves_site)
+            cls(
+                kind=name,
+                label=kind.label,
+                base_url=kind.base_url,
+                leaves_site=name.leaves_site,
+                fim_families=_FIM_FAMILIES if name in _RAW_PROMPTS else [],
+            )
             for name, kind in KINDS.items()
         ]
 

@@ -40,6 +40,7 @@ _TOOL_CHOICES = {
 }
 # Where nothing here can count tokens: fewer than code has, so that an answer has room.
 _CHARS_A_TOKEN = 2
+_MAX_STOPS = 4  # OpenAI's, and vLLM's since it checks
 # Of vLLM and SGLang, beside what OpenAI has.
 _ENGINE_PARAMETERS = ("top_k", "min_p", "repetition_penalty", "min_tokens", "stop_token_ids")
 _PARAMETERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
@@ -80,6 +81,7 @@ class OpenAIWire(Wire):
         is_chat = prompt.HasField("chat")
         if (wanted := _max_tokens(sampling, model)) is not None:
             body[self._max_tokens_field if is_chat else "max_tokens"] = wanted
+        ends: Sequence[str] = ()
         if is_chat:
             path = "/chat/completions"
             body |= self._chat(prompt.chat)
@@ -88,13 +90,15 @@ class OpenAIWire(Wire):
             if sampling.HasField("structured"):
                 body["response_format"] = self._format(sampling.structured)
         else:
-            path, parts, stops = self._text(model, prompt)
+            path, parts, ends = self._text(model, prompt)
             body |= parts
-            if stops:
-                body["stop"] = [*body.get("stop", []), *stops]
+            if ends:
+                # Written out, because a stop string is looked for in the text.
+                body |= {"skip_special_tokens": False} if self._is_engine else {}
+                body["stop"] = [*body.get("stop", []), *ends][: max(_MAX_STOPS, len(sampling.stop))]
             if sampling.HasField("num_logprobs"):
                 body["logprobs"] = sampling.num_logprobs
-        return WireRequest(path, body)
+        return WireRequest(path, body, ends)
 
     def answer(self) -> WireAnswer:
         return OpenAIAnswer()
@@ -212,7 +216,7 @@ class OpenAIWire(Wire):
     def _text(
         self, model: ProviderModel, prompt: pb.Prompt
     ) -> tuple[str, dict[str, Any], Sequence[str]]:
-        """Where to, what is continued, and what ends it beside the client's own stop strings."""
+        """Where to, what is continued, and tokens that end it beside the client's stop strings."""
         if prompt.HasField("fill_in_the_middle"):
             return self._cursor(model, prompt.fill_in_the_middle)
         if not model.supports_completion:

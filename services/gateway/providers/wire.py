@@ -23,10 +23,13 @@ _OFF = {"repetition_penalty": 1.0, "num_logprobs": None}
 
 @dataclass(frozen=True)
 class WireRequest:
-    """`path` is relative to the provider's address; `body` is sent as JSON."""
+    """`path` is relative to the provider's address; `body` is sent as JSON. The text of the answer
+    ends before the first of `ends`, which the server may not know.
+    """
 
     path: str
     body: dict[str, Any]
+    ends: Collection[str] = ()
 
 
 class WireAnswer(ABC):

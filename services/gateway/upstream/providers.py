@@ -30,6 +30,7 @@ from services.cluster.provider_records import ProviderModel, ProviderRecord
 from services.cluster.sealing import Sealer
 from services.gateway.audit import Audit
 from services.gateway.metrics import MASKED_SECRETS, OPEN_GENERATIONS, PROVIDER_REQUESTS
+from services.gateway.providers.cut_answer import CutAnswer
 from services.gateway.providers.events import json_events
 from services.gateway.providers.kinds import KINDS
 from services.gateway.providers.masking import masked_request, masked_texts
@@ -93,8 +94,8 @@ class Providers:
         if _masks(remote.provider):
             # A long prompt takes a second, in which others' answers go on.
             request = await asyncio.to_thread(masked_request, request, found)
-        answer = wire.answer()
         question = wire.generation(remote.record, request)
+        answer = CutAnswer(wire.answer(), question.ends) if question.ends else wire.answer()
         async with self._told(remote, context, found) as usage:
             first_by = asyncio.get_running_loop().time() + self._settings.first_token_seconds
             async with self._asked(remote.provider, question, context) as response:

@@ -7,6 +7,7 @@ import {
   IconLayoutDashboard,
   IconServer2,
   IconTools,
+  IconWorldUpload,
 } from "@tabler/icons-react";
 import { type ComponentType, lazy } from "react";
 
@@ -32,6 +33,12 @@ const entry = (path: string, label: string, icon: Icon, load: Load): PageEntry =
 export const pages: readonly PageEntry[] = [
   entry("/", "Overview", IconLayoutDashboard, () => import("./pages/overview/OverviewPage")),
   entry("/hosting", "Model hosting", IconServer2, () => import("./pages/hosting/HostingPage")),
+  entry(
+    "/providers",
+    "Providers",
+    IconWorldUpload,
+    () => import("./pages/providers/ProvidersPage"),
+  ),
   entry("/playground", "Playground", IconCode, () => import("./pages/playground/PlaygroundPage")),
   entry("/toolbox", "Toolbox", IconTools, () => import("./pages/toolbox/ToolboxPage")),
   entry("/sources", "Sources", IconFolders, () => import("./pages/sources/SourcesPage")),

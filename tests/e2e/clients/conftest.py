@@ -52,7 +52,7 @@ def tool_model(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> It
     folder = copied(tmp_path_factory.mktemp("tool-model"))
     added = {"chat_template": TEMPLATE, "tool_parser": "hermes"}
     with hosted(cluster, "tool-model", folder, **added) as deployment_id:
-        counters = EngineCounters(cluster, deployment_id)
+        counters = EngineCounters.of_deployment(cluster, deployment_id)
         yield ToolModel("tool-model", counters, Reference(folder, TEMPLATE))
 
 

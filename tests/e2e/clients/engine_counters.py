@@ -24,8 +24,14 @@ class EngineTokens:
 
 
 class EngineCounters:
-    def __init__(self, cluster: Cluster, deployment_id: str) -> None:
-        self._url = _metrics_url(cluster, f"--replica-id={deployment_id}-")
+    """`url` is where its process tells Prometheus."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @classmethod
+    def of_deployment(cls, cluster: Cluster, deployment_id: str) -> EngineCounters:
+        return cls(_metrics_url(cluster, f"--replica-id={deployment_id}-"))
 
     def tokens(self) -> EngineTokens:
         return EngineTokens(

@@ -30,6 +30,7 @@ RUN_MS = 600_000  # a small training and its evaluation
 PAGES = (
     "/",
     "/hosting",
+    "/providers",
     "/playground",
     "/playground?tab=chat",
     "/toolbox",

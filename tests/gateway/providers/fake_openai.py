@@ -184,6 +184,7 @@ class FakeVllm(FakeOpenAI):
     _ENGINE: ClassVar[set[str]] = {
         *("top_k", "min_p", "repetition_penalty", "min_tokens", "stop_token_ids", "max_tokens"),
         *("chat_template_kwargs", "structured_outputs", "response_format", "ignore_eos"),
+        "skip_special_tokens",
     }
     fields: ClassVar[dict[str, set[str]]] = {
         "/chat/completions": FakeOpenAI.fields["/chat/completions"] | _ENGINE,
@@ -195,7 +196,6 @@ class FakeVllm(FakeOpenAI):
         "assistant": _MESSAGE_FIELDS["assistant"] | {"reasoning_content", "reasoning"},
         "tool": _MESSAGE_FIELDS["tool"] | {"name"},
     }
-    max_stops: ClassVar[int] = 64
 
     def check_key(self, headers: Headers) -> None:
         if self.key:

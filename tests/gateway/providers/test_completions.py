@@ -13,7 +13,10 @@ from anthropic.types import ToolParam
 
 from services.cluster.fim import family_named
 from services.cluster.identity import Scope
+from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.provider_records import ProviderKind
+from services.gateway.providers.cut_answer import CutAnswer
+from services.gateway.providers.openai_wire import OpenAIAnswer
 from tests.gateway.conftest import Gateway
 from tests.gateway.providers.conftest import CHATTING, KEYS, Fakes
 from tests.gateway.providers.fake_server import Call, Says
@@ -65,8 +68,21 @@ async def test_a_suffix_of_an_engine_is_written_by_its_family(
     assert FAMILY is not None
     (body,) = outside[kind].bodies
     assert body["prompt"] == f"{FAMILY.prefix}def f({FAMILY.suffix}):{FAMILY.middle}"
-    assert body["stop"][0] == "\n"
-    assert FAMILY.middle in body["stop"]
+    assert body["stop"] == ["\n", *FAMILY.stops[:3]]
+    assert body["skip_special_tokens"] is False
+
+
+def test_an_answer_ends_at_a_token_that_its_server_goes_on_after() -> None:
+    answer = CutAnswer(OpenAIAnswer(), ["<|file_sep|>", "<|fim_pad|>"])
+    pieces = ["a", "b<|fim_pad|>c", "d", "<|file_sep|>"]
+    usage = {"prompt_tokens": 3, "completion_tokens": 4}
+    events: list[dict[str, Any]] = [{"choices": [{"text": piece}]} for piece in pieces]
+    events.append({"choices": [{"text": "", "finish_reason": "length"}], "usage": usage})
+    texts = [message.text for event in events for message in answer.read(event)]
+    assert texts == ["a", "b"]
+    finish = answer.end().finish
+    assert finish.reason == pb.FINISH_REASON_STOP
+    assert (finish.num_prompt_tokens, finish.num_generated_tokens) == (3, 4)
 
 
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/fim/completions"])

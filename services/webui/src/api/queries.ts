@@ -41,19 +41,35 @@ export const clusterQuery = queryOptions({
   queryFn: () => answer(api.GET("/api/v1/cluster")),
 });
 
-/** Names that a request may give as its model: bases, `MODEL:auto` and `MODEL:ADAPTER`. */
-export const modelNamesQuery = (capsVersion: number) =>
+/** What a request may give as its model: bases, `MODEL:auto`, `MODEL:ADAPTER`, models elsewhere. */
+export interface OfferedName {
+  id: string;
+  /** "hearth", or the provider that has it. */
+  owned_by: string;
+  max_model_len: number;
+  completion: boolean;
+  chat: boolean;
+  leaves_site: boolean;
+}
+
+export const isElsewhere = (offered: OfferedName) => offered.owned_by !== "hearth";
+
+/** What leaves the site comes last, the server's order holds otherwise. */
+export const ownFirst = (offered: readonly OfferedName[]): OfferedName[] =>
+  offered.toSorted((one, other) => Number(one.leaves_site) - Number(other.leaves_site));
+
+export const offeredNamesQuery = (capsVersion: number) =>
   queryOptions({
-    queryKey: ["model-names", capsVersion],
-    queryFn: async (): Promise<string[]> => {
+    queryKey: ["offered-names", capsVersion],
+    queryFn: async (): Promise<OfferedName[]> => {
       const response = await hearthFetch(new Request(`${place}/v1/models`));
-      const body = (await response.json().catch(() => null)) as { data: { id: string }[] } | null;
+      const body = (await response.json().catch(() => null)) as { data: OfferedName[] } | null;
       if (!response.ok || !body) {
         throw problemOf(response.status, body);
       }
-      return body.data.map((model) => model.id);
+      return ownFirst(body.data);
     },
-    placeholderData: (names: string[] | undefined) => names,
+    placeholderData: (offered: OfferedName[] | undefined) => offered,
   });
 
 export const tokensQuery = queryOptions({

@@ -7,6 +7,7 @@ import {
   parameters,
   percent,
   plural,
+  seconds,
   short,
   signed,
 } from "./format";
@@ -61,4 +62,12 @@ it("names the year of what is long ago only", () => {
   const time = Date.UTC(2026, 10, 24, 12) / 1000;
   expect(moment(time, time + 60)).not.toContain("2026");
   expect(moment(time, time + 400 * 86_400)).toContain("2026");
+});
+
+it.each([
+  [0.037, "0.04 s"],
+  [0.5, "0.50 s"],
+  [12.34, "12.3 s"],
+])("seconds(%j) is %j", (value, words) => {
+  expect(seconds(value)).toBe(words);
 });

@@ -75,6 +75,9 @@ export function inWords(name: string): string {
 export const plural = (count: number, one: string, many = `${one}s`) =>
   `${integer(count)} ${count === 1 ? one : many}`;
 
+/** A short time with two digits at least, such as "0.04 s" or "12.3 s". */
+export const seconds = (value: number) => `${value.toFixed(value < 1 ? 2 : 1)} s`;
+
 /** The two largest units, such as "5 h 12 min". */
 export function duration(seconds: number): string {
   const total = Math.max(0, Math.floor(seconds));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { ClusterState, Deployment, Replica } from "../api/queries";
-import { isDoing, whyNoChat, whyNotReady } from "./readiness";
+import type { ClusterState, Deployment, OfferedName, Replica } from "../api/queries";
+import { isDoing, whyNoChat, whyNotElsewhere, whyNotReady } from "./readiness";
 
 const replica = (phase: string, supports_chat = true) =>
   ({ model: "m", phase, supports_chat }) as Replica;
@@ -54,5 +54,18 @@ describe("whyNoChat", () => {
 
   it("names what a model lacks", () => {
     expect(whyNoChat(ready(false), "m")?.reason).toContain("no chat template");
+  });
+});
+
+describe("whyNotElsewhere", () => {
+  const model = (completion: boolean, chat: boolean) =>
+    ({ id: "m", completion, chat }) as OfferedName;
+  it.each([
+    [model(true, true), "chat", undefined],
+    [model(true, false), "completion", undefined],
+    [model(true, false), "chat", "can not chat"],
+    [model(false, false), "completion", "embeddings"],
+  ] as const)("%j for a %s: %j", (asked, use, reason) => {
+    expect(whyNotElsewhere(asked, use)?.reason).toEqual(reason && expect.stringContaining(reason));
   });
 });

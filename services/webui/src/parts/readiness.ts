@@ -1,4 +1,4 @@
-import type { ClusterState, Deployment, Replica } from "../api/queries";
+import type { ClusterState, Deployment, OfferedName, Replica } from "../api/queries";
 
 /** Why something cannot be asked for now. `reason` is "" while that is being found out. */
 export interface Hindrance {
@@ -60,4 +60,14 @@ export function whyNoChat(cluster: ClusterState, model: string): Hindrance | nul
   const isAble = able.some((base) => model === base || model.startsWith(`${base}:`));
   const reason = `${model} has no chat template: it completes, but can not chat. Choose another model.`;
   return whyNotReady(cluster) ?? (isAble ? null : { reason, isFailure: true });
+}
+
+/** What hinders a question to a model of another server, whose replicas nobody here knows; or null. */
+export function whyNotElsewhere(model: OfferedName, use: "completion" | "chat"): Hindrance | null {
+  const lack = !model.completion
+    ? "makes embeddings: it neither completes nor chats"
+    : use === "chat" && !model.chat
+      ? "completes, but can not chat"
+      : "";
+  return lack ? { reason: `${model.id} ${lack}. Choose another model.`, isFailure: true } : null;
 }

@@ -3,11 +3,11 @@ import { useDisclosure } from "@mantine/hooks";
 import type { CatalogueModel } from "../../api/catalogue";
 import type { DeploymentPlan } from "../../api/deployments";
 import { Disclosure } from "../../parts/Disclosure";
+import { NumberField } from "../../parts/NumberField";
 import { Row } from "../../parts/Row";
 import { Surface } from "../../parts/Surface";
 import { AdapterSettings } from "./AdapterSettings";
 import { LimitSettings } from "./LimitSettings";
-import { NumberField } from "./NumberField";
 import type { SettingsProps } from "./SettingsProps";
 import { SizeSettings } from "./SizeSettings";
 

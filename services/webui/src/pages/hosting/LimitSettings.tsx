@@ -1,7 +1,7 @@
 import { Select } from "@mantine/core";
 import type { CatalogueModel } from "../../api/catalogue";
 import { integer } from "../../parts/format";
-import { NumberField } from "./NumberField";
+import { NumberField } from "../../parts/NumberField";
 import type { SettingsProps } from "./SettingsProps";
 import { hasGpu } from "./sharding";
 

@@ -1,5 +1,5 @@
 import { SimpleGrid, Textarea, TextInput } from "@mantine/core";
-import { NumberField } from "./NumberField";
+import { NumberField } from "../../parts/NumberField";
 import { contextFault, type OverridesDraft } from "./newModel";
 
 interface ModelOverridesProps {

@@ -1,8 +1,8 @@
 import { Button, Input, SegmentedControl, SimpleGrid, Stack } from "@mantine/core";
 import type { CatalogueModel } from "../../api/catalogue";
 import type { DeploymentPlan } from "../../api/deployments";
+import { NumberField } from "../../parts/NumberField";
 import { roomyGibText } from "./gib";
-import { NumberField } from "./NumberField";
 import { plannedBytes } from "./planned";
 import type { SettingsProps } from "./SettingsProps";
 import { hasGpu, reasonWords, shardingOptions } from "./sharding";

@@ -1,6 +1,6 @@
 import { Skeleton, Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { clusterQuery } from "../../api/queries";
+import { clusterQuery, isElsewhere, offeredNamesQuery } from "../../api/queries";
 import { Devices } from "../../parts/Devices";
 import { Page } from "../../parts/Page";
 import { ProblemAlert } from "../../parts/ProblemAlert";
@@ -12,6 +12,7 @@ import { Services } from "./Services";
 
 export default function OverviewPage() {
   const { data: cluster, error, refetch } = useQuery(clusterQuery);
+  const offered = useQuery(offeredNamesQuery(cluster?.caps_version ?? 0)).data ?? [];
   return (
     <Page title="Overview" about="What runs on this cluster, as it happens.">
       {cluster ? (
@@ -24,7 +25,11 @@ export default function OverviewPage() {
             <Devices devices={cluster.devices} />
           </Section>
           <Section title="Models">
-            <Models models={cluster.models} deployments={cluster.deployments} />
+            <Models
+              models={cluster.models}
+              deployments={cluster.deployments}
+              elsewhere={offered.filter(isElsewhere)}
+            />
           </Section>
           <Section title="Services">
             <Services processes={cluster.processes} />

@@ -2,6 +2,7 @@ import { Button, Group, Stack, Textarea } from "@mantine/core";
 import { IconSend2 } from "@tabler/icons-react";
 import { useState } from "react";
 import { type ChatMessage, streamChat } from "../../api/generation";
+import type { OfferedName } from "../../api/queries";
 import type { Hindrance } from "../../parts/readiness";
 import { ChatLog } from "./ChatLog";
 import { HindranceAlert } from "./HindranceAlert";
@@ -14,10 +15,12 @@ import { useGeneration } from "./useGeneration";
 interface ChatTabProps {
   parameters: Parameters;
   model: string;
+  /** The model, if another server has it. */
+  elsewhere: OfferedName | null;
   hindrance: Hindrance | null;
 }
 
-export function ChatTab({ parameters, model, hindrance }: ChatTabProps) {
+export function ChatTab({ parameters, model, elsewhere, hindrance }: ChatTabProps) {
   const [messages, setMessages] = useState<ChatMessage[]>([]);
   const [draft, setDraft] = useState("");
   const { generation, start, cancel, clear } = useGeneration();
@@ -48,7 +51,7 @@ export function ChatTab({ parameters, model, hindrance }: ChatTabProps) {
       max_tokens: parameters.maxTokens,
       temperature: parameters.temperature,
     };
-    const answer = await start((signal) => streamChat(request, signal));
+    const answer = await start((signal) => streamChat(request, signal), elsewhere);
     if (answer.text) {
       setMessages([...asked, { role: "assistant", content: answer.text }]);
     } else if (answer.status !== "done") {

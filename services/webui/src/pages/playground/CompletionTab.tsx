@@ -2,6 +2,7 @@ import { Button, Group, Kbd, Stack, Text } from "@mantine/core";
 import { useSessionStorage } from "@mantine/hooks";
 import { IconPlayerPlay } from "@tabler/icons-react";
 import { streamCompletion } from "../../api/generation";
+import type { OfferedName } from "../../api/queries";
 import type { Hindrance } from "../../parts/readiness";
 import { FillEditor } from "./FillEditor";
 import { HindranceAlert } from "./HindranceAlert";
@@ -16,10 +17,12 @@ const AFTER = "\n\n\nprint(mean([1, 2, 3]))\n";
 interface CompletionTabProps {
   parameters: Parameters;
   model: string;
+  /** The model, if another server has it. */
+  elsewhere: OfferedName | null;
   hindrance: Hindrance | null;
 }
 
-export function CompletionTab({ parameters, model, hindrance }: CompletionTabProps) {
+export function CompletionTab({ parameters, model, elsewhere, hindrance }: CompletionTabProps) {
   const [draft, setDraft] = useSessionStorage({
     key: "hearth-playground-draft",
     defaultValue: { text: BEFORE + AFTER, cursor: BEFORE.length },
@@ -43,7 +46,7 @@ export function CompletionTab({ parameters, model, hindrance }: CompletionTabPro
       temperature: parameters.temperature,
       ...(stop.length > 0 && { stop }),
     };
-    void start((signal) => streamCompletion(request, signal));
+    void start((signal) => streamCompletion(request, signal), elsewhere);
   }
 
   function kept() {

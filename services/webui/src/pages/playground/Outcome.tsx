@@ -1,6 +1,8 @@
 import { Group, Text } from "@mantine/core";
+import type { OfferedName } from "../../api/queries";
 import { integer } from "../../parts/format";
 import { ProblemAlert } from "../../parts/ProblemAlert";
+import { SiteMark } from "../../parts/SiteMark";
 import { type Generation, tokensPerSecond } from "./useGeneration";
 
 const ENDINGS: Record<string, string> = {
@@ -37,6 +39,21 @@ function ending(generation: Generation): string {
   }
 }
 
+/** Where a question went that no replica of this server answers. */
+function Destination({ elsewhere }: { elsewhere: OfferedName }) {
+  return (
+    <Group gap={6} component="span" data-testid="destination">
+      <Text span size="sm">
+        <Text span size="sm" c="dimmed">
+          Sent to{" "}
+        </Text>
+        {elsewhere.owned_by}
+      </Text>
+      <SiteMark leavesSite={elsewhere.leaves_site} />
+    </Group>
+  );
+}
+
 /** How an answer went: state, times, speed, and who gave it. */
 export function Outcome({ generation }: { generation: Generation }) {
   const { problem, text } = generation;
@@ -50,6 +67,7 @@ export function Outcome({ generation }: { generation: Generation }) {
         <Text size="sm" fw={600} role="status">
           {ending(generation)}
         </Text>
+        {generation.elsewhere && <Destination elsewhere={generation.elsewhere} />}
         {facts(generation).map(([name, value]) => (
           <Text key={name} size="sm" style={{ overflowWrap: "anywhere" }}>
             <Text span size="sm" c="dimmed">

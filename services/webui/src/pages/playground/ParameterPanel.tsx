@@ -1,11 +1,13 @@
-import { Select, SimpleGrid, TagsInput } from "@mantine/core";
+import { SimpleGrid, TagsInput } from "@mantine/core";
+import type { OfferedName } from "../../api/queries";
+import { ModelSelect } from "./ModelSelect";
 import { NumberSetting } from "./NumberSetting";
 import type { Parameters } from "./parameters";
 
 interface ParameterPanelProps {
   parameters: Parameters;
   model: string;
-  models: string[];
+  models: OfferedName[];
   withStop: boolean;
   onChange: (parameters: Parameters) => void;
 }
@@ -15,16 +17,7 @@ export function ParameterPanel(props: ParameterPanelProps) {
   const set = (change: Partial<Parameters>) => onChange({ ...parameters, ...change });
   return (
     <SimpleGrid cols={{ base: 1, xs: 2, lg: 1 }} spacing="md">
-      <Select
-        label="Model"
-        description="NAME:auto picks the best adapter that is loaded"
-        data={props.models}
-        value={props.model || null}
-        placeholder="None is ready"
-        disabled={props.models.length === 0}
-        allowDeselect={false}
-        onChange={(model) => set({ model: model ?? "" })}
-      />
+      <ModelSelect model={props.model} models={props.models} onChange={(model) => set({ model })} />
       <NumberSetting
         label="Longest answer"
         description="In tokens"

@@ -3,11 +3,17 @@ import { useQuery } from "@tanstack/react-query";
 import { useContext } from "react";
 import { useSearchParams } from "wouter";
 import { LiveContext } from "../../api/live";
-import { clusterQuery, modelNamesQuery } from "../../api/queries";
+import { clusterQuery, isElsewhere, offeredNamesQuery } from "../../api/queries";
 import { Page } from "../../parts/Page";
 import { ProblemAlert } from "../../parts/ProblemAlert";
 import { Row } from "../../parts/Row";
-import { type Hindrance, UNREACHABLE, whyNoChat, whyNotReady } from "../../parts/readiness";
+import {
+  type Hindrance,
+  UNREACHABLE,
+  whyNoChat,
+  whyNotElsewhere,
+  whyNotReady,
+} from "../../parts/readiness";
 import { Surface } from "../../parts/Surface";
 import { ChatTab } from "./ChatTab";
 import { CompletionTab } from "./CompletionTab";
@@ -19,13 +25,15 @@ const ASKING: Hindrance = { reason: "", isFailure: false };
 export default function PlaygroundPage() {
   const live = useContext(LiveContext);
   const cluster = useQuery(clusterQuery).data;
-  const names = useQuery(modelNamesQuery(cluster?.caps_version ?? 0));
+  const names = useQuery(offeredNamesQuery(cluster?.caps_version ?? 0));
   const [search, setSearch] = useSearchParams();
   const kind: Kind = search.get("tab") === "chat" ? "chat" : "completion";
   const kept = { completion: useParameters("completion"), chat: useParameters("chat") };
   const [parameters, setParameters] = kept[kind];
   const models = names.data ?? [];
-  const model = chosenModel(parameters.model, models);
+  const chosen = chosenModel(parameters.model, models);
+  const model = chosen?.id ?? "";
+  const elsewhere = chosen && isElsewhere(chosen) ? chosen : null;
 
   function hindrance(): Hindrance | null {
     if (live === "reconnecting") {
@@ -34,10 +42,19 @@ export default function PlaygroundPage() {
     if (!cluster || !names.data) {
       return ASKING;
     }
+    if (elsewhere) {
+      return whyNotElsewhere(elsewhere, kind);
+    }
+    if (!chosen && models.length > 0 && cluster.deployments.length === 0) {
+      return {
+        reason: "This server hosts no model: choose one of another server.",
+        isFailure: false,
+      };
+    }
     return kind === "chat" ? whyNoChat(cluster, model) : whyNotReady(cluster);
   }
 
-  const tab = { parameters, model, hindrance: hindrance() };
+  const tab = { parameters, model, elsewhere, hindrance: hindrance() };
   return (
     <Page title="Playground" about="Ask the model what an IDE would ask it.">
       {names.isError && live !== "reconnecting" && (

@@ -1,4 +1,5 @@
 import { useSessionStorage } from "@mantine/hooks";
+import type { OfferedName } from "../../api/queries";
 
 export interface Parameters {
   /** "" for the first that is offered. */
@@ -26,10 +27,16 @@ const ESCAPES: Record<string, string> = { n: "\n", t: "\t", "\\": "\\" };
 export const unescaped = (typed: string): string =>
   typed.replace(/\\([nt\\])/g, (_, letter: string) => ESCAPES[letter] ?? letter);
 
-/** The model to ask: the one that was chosen while it is offered, else the one that adapts itself. */
-export function chosenModel(chosen: string, offered: readonly string[]): string {
-  if (offered.includes(chosen)) {
-    return chosen;
-  }
-  return offered.find((name) => name.endsWith(":auto")) ?? offered[0] ?? "";
+/** The model to ask: the one that was chosen while it is offered, else the one that adapts itself.
+ * Nobody is sent elsewhere who did not choose it. */
+export function chosenModel(
+  chosen: string,
+  offered: readonly OfferedName[],
+): OfferedName | undefined {
+  const own = offered.filter((each) => !each.leaves_site);
+  return (
+    offered.find((each) => each.id === chosen) ??
+    own.find((each) => each.id.endsWith(":auto")) ??
+    own[0]
+  );
 }

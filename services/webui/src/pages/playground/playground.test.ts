@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Piece } from "../../api/generation";
+import { type OfferedName, ownFirst } from "../../api/queries";
 import { chosenModel, unescaped } from "./parameters";
 import { extended, STARTED, tokensPerSecond } from "./useGeneration";
 
@@ -23,14 +24,24 @@ describe("a generation", () => {
 });
 
 describe("chosenModel", () => {
-  const offered = ["base", "base:auto", "base:mine"];
+  const own = (id: string) => ({ id, leaves_site: false }) as OfferedName;
+  const outside = { id: "openai/m", leaves_site: true } as OfferedName;
+  const offered = [own("base"), own("base:auto"), own("base:mine"), outside];
   it.each([
     ["base:mine", offered, "base:mine"],
     ["gone", offered, "base:auto"],
-    ["", ["base"], "base"],
-    ["", [], ""],
-  ])("of %j in %j is %j", (chosen, names, expected) => {
-    expect(chosenModel(chosen, names)).toBe(expected);
+    ["openai/m", offered, "openai/m"],
+    ["", [own("base")], "base"],
+    ["gone", [outside], undefined],
+    ["", [], undefined],
+  ])("of %j in %j is %j", (chosen, models, expected) => {
+    expect(chosenModel(chosen, models)?.id).toBe(expected);
+  });
+
+  it("shows what leaves the site last", () => {
+    const remote = own("qwen");
+    const shown = ownFirst([outside, own("base"), remote]);
+    expect(shown.map(({ id }) => id)).toEqual(["base", "qwen", "openai/m"]);
   });
 });
 

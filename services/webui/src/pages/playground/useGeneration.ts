@@ -1,11 +1,14 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { Piece } from "../../api/generation";
+import type { OfferedName } from "../../api/queries";
 
 /** One answer as it grows. Seconds count from the request; null until known. */
 export interface Generation {
   status: "running" | "done" | "cancelled" | "failed";
   text: string;
   problem: Error | null;
+  /** The model that was asked, if another server has it. */
+  elsewhere: OfferedName | null;
   model: string | null;
   engine: string | null;
   finishReason: string | null;
@@ -18,6 +21,7 @@ export const STARTED: Generation = {
   status: "running",
   text: "",
   problem: null,
+  elsewhere: null,
   model: null,
   engine: null,
   finishReason: null,
@@ -59,19 +63,19 @@ export function useGeneration() {
   const cancel = useCallback(() => running.current?.abort(), []);
   useEffect(() => cancel, [cancel]);
 
-  const start = useCallback(async (stream: Stream): Promise<Generation> => {
+  const start = useCallback(async (stream: Stream, elsewhere: OfferedName | null) => {
     running.current?.abort();
     const controller = new AbortController();
     running.current = controller;
     const startedAt = performance.now();
-    let current = STARTED;
+    let current: Generation = { ...STARTED, elsewhere };
     const show = (next: Generation) => {
       current = next;
       if (running.current === controller) {
         setGeneration(next);
       }
     };
-    show(STARTED);
+    show(current);
     try {
       for await (const piece of stream(controller.signal)) {
         show(extended(current, piece, (performance.now() - startedAt) / 1000));
