@@ -267,11 +267,15 @@ async def test_an_answer_that_was_cut(
     assert (await told.events())[-1]["type"] == "response.incomplete"
 
 
-async def test_an_engine_that_dies_on_the_way(told: Told) -> None:
+async def test_an_engine_that_dies_before_the_answer_is_whole(told: Told) -> None:
     told.tell(Delta(text="Hel"), reason=None)
     answer = await post(told.gateway)
     assert answer.status_code == 503
     assert answer.json()["detail"] == answer.json()["error"]["message"]
+
+
+async def test_an_engine_that_dies_on_the_way(told: Told) -> None:
+    told.tell(Delta(text="Hel"), reason=None)
     events = await told.events()
     last = events[-1]
     assert last["type"] == "response.failed"
