@@ -31,8 +31,9 @@ def _address(value: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must have no user, password, ? or #; the key has a field of its own")
     try:
-        httpx.URL(value.strip())
-    except httpx.InvalidURL as error:
+        # The name of the host is decoded when it is asked for.
+        _ = httpx.URL(value.strip()).host
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError(f"is no address: {error}") from None
     return value.strip().rstrip("/")
 

@@ -37,6 +37,7 @@ BASE: dict[str, Any] = {"kind": "compatible", "base_url": "https://host.example/
         ({"base_url": "https://[::1/v1"}, "base_url"),
         ({"base_url": "https://host\\@other/v1"}, "base_url"),
         ({"base_url": "https://\u2603..com/v1"}, "base_url"),
+        ({"base_url": "https://xn--/v1"}, "base_url"),
         ({"base_url": "https://host.example/v1?key=x"}, "base_url"),
         ({"kind": "nobody"}, "kind"),
         ({"provider_id": "A b"}, "provider_id"),
