@@ -17,6 +17,7 @@ from services.gateway.request_body import Body
 from services.gateway.views import View
 
 _MAX_MODELS = 500
+_RESERVED = frozenset({"hearth", "kinds"})
 _MAX_TEAMS = 100
 _MAX_TOKENS = 2**31 - 1
 _FIM_FAMILIES = [family.family for family in FAMILIES]
@@ -34,8 +35,9 @@ def _address(value: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must have no user, password, ? or #; the key has a field of its own")
     try:
-        httpx.URL(value.strip())
-    except httpx.InvalidURL as error:
+        # The name of the host is decoded when it is asked for.
+        _ = httpx.URL(value.strip()).host
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError(f"is no address: {error}") from None
     return value.strip().rstrip("/")
 
@@ -45,6 +47,13 @@ def _secret(value: SecretStr) -> SecretStr:
     if not text.isascii() or not (text.isprintable() and " " not in text):
         raise ValueError("must be one word of ASCII characters")
     return SecretStr(text)
+
+
+def _not_ours(value: str) -> str:
+    """Its models would have the names of ours, or it the address of another thing."""
+    if value in _RESERVED:
+        raise ValueError(f"may not be {value}: choose another name")
+    return value
 
 
 def _family(value: str) -> str:
@@ -122,7 +131,9 @@ class NewProvider(Body):
     """`provider_id` and `base_url` are the kind's own where they are left out."""
 
     kind: Annotated[ProviderKind, Field(strict=False)]
-    provider_id: str = Field("", pattern=r"^([a-z0-9][a-z0-9._-]{0,39})?$")
+    provider_id: Annotated[
+        str, Field(pattern=r"^([a-z0-9][a-z0-9._-]{0,39})?$"), AfterValidator(_not_ours)
+    ] = ""
     base_url: Address | None = None
     key: Key = SecretStr("")
     is_enabled: bool = False

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.gateway.settings import PREFIX_FORM, GatewaySettings
+from services.gateway.settings import OWN_PLACES, PREFIX_FORM, GatewaySettings
 
 _HOST = re.compile(rb"[A-Za-z0-9.:\[\]_-]{1,255}")
 
@@ -34,7 +34,7 @@ class PublicAddress:
             return
         told = _forwarded(scope) if _is_of(scope.get("client"), self._trusted) else {}
         prefix = told.get(b"x-forwarded-prefix", b"").decode("latin-1").rstrip("/")
-        if not PREFIX_FORM.fullmatch(prefix):
+        if not PREFIX_FORM.fullmatch(prefix) or prefix[1:].partition("/")[0] in OWN_PLACES:
             prefix = self._prefix
         changes = _under(prefix, scope)
         host = told.get(b"x-forwarded-host", b"")

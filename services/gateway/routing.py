@@ -38,6 +38,7 @@ _NO_MODEL = frozenset({"", "CONTRASTcode", AUTO})
 _AFFINITY_SLACK = 4
 _MIN_KEY_BYTES = 64
 _START_SECONDS = 5.0
+_MAX_NAMES = 20  # in a sentence
 
 
 class Use(StrEnum):
@@ -283,7 +284,8 @@ def _unknown(view: ClusterView, requested: str, team_id: str) -> str:
         for offer in offers(view, team_id)
         for target in (offer.base, *(target for _, target in offer.adapters))
     ]
-    known = f"has: {', '.join(names) or 'none yet'}"
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    known = f"has: {', '.join(names[:_MAX_NAMES]) or 'none yet'}{more}"
     if not names and (deployments := _deployments(view, team_id)):
         known = f"is starting: {', '.join(dict.fromkeys(d.model for d in deployments))}"
     return f"There is no model {requested[:200]!r}. This server {known}."

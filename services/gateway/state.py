@@ -56,6 +56,7 @@ class GatewayState:
     speakers: Speakers
     services: Services
     sealer: Sealer
+    audit: Audit
     pages: httpx.AsyncClient
     repository_context: RepositoryContext | None = None
     tokenizers: dict[str, bytes] = field(default_factory=dict)
@@ -88,7 +89,7 @@ async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState
     identity = Identity(store)
     await identity.ensure_admin()
     cache, channels = RegistryCache(registry), Channels(settings)
-    sealer = Sealer(settings.data_dir)
+    sealer, audit = Sealer(settings.data_dir), Audit(settings.data_dir)
     state = GatewayState(
         settings=settings,
         registry=registry,
@@ -99,11 +100,10 @@ async def gateway_state(settings: GatewaySettings) -> AsyncIterator[GatewayState
         devices=Devices(store),
         written=WrittenRows(store),
         channels=channels,
-        speakers=Speakers(
-            Replicas(settings, channels), Providers(settings, sealer, Audit(settings.data_dir))
-        ),
+        speakers=Speakers(Replicas(settings, channels), Providers(settings, sealer, audit)),
         services=Services(channels, lambda: cache.view),
         sealer=sealer,
+        audit=audit,
         # Inside the cluster: no proxy of the environment stands between.
         pages=httpx.AsyncClient(trust_env=False, timeout=_PAGE_SECONDS),
     )

@@ -219,6 +219,10 @@ class AnthropicAnswer(WireAnswer):
     def is_over(self) -> bool:
         return self._is_over
 
+    @property
+    def is_said(self) -> bool:
+        return bool(self._reason)
+
     def read(self, event: dict[str, Any]) -> Iterable[pb.GenerateResponse]:
         try:
             yield from self._read(event)

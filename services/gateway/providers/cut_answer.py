@@ -24,6 +24,10 @@ class CutAnswer(WireAnswer):
     def is_over(self) -> bool:
         return self._answer.is_over
 
+    @property
+    def is_said(self) -> bool:
+        return self._answer.is_said
+
     def read(self, event: dict[str, Any]) -> Iterable[pb.GenerateResponse]:
         for message in self._answer.read(event):
             yield from self._before_the_end(message)

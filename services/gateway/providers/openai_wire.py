@@ -277,6 +277,10 @@ class OpenAIAnswer(WireAnswer):
         self._calls: dict[tuple[int, str], int] = {}
         self._open_calls: dict[int, int] = {}
 
+    @property
+    def is_said(self) -> bool:
+        return bool(self._reason)
+
     def read(self, event: dict[str, Any]) -> Iterable[pb.GenerateResponse]:
         if error := event.get("error"):
             raise told(error)

@@ -68,6 +68,12 @@ def unreachable(provider: ProviderRecord, error: httpx.HTTPError) -> HearthError
         return Overloaded(f"Too many requests to {provider.provider_id} are open; ask again soon.")
     if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
         return EngineUnavailable(f"{provider.provider_id} broke off its answer. Ask again.")
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return EngineUnavailable(
+            f"{provider.provider_id} shows a certificate that Hearth does not trust; whoever runs"
+            " Hearth can name the authority's in HEARTH_CA_BUNDLE.",
+            retry_after_seconds=_RETRY_SECONDS,
+        )
     return EngineUnavailable(
         f"{provider.provider_id} cannot be reached ({type(error).__name__}).",
         retry_after_seconds=_RETRY_SECONDS,

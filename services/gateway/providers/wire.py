@@ -40,6 +40,11 @@ class WireAnswer(ABC):
         """Whether nothing more comes, where an event says so."""
         return False
 
+    @property
+    def is_said(self) -> bool:
+        """Whether the text is whole: only figures may follow, and some servers send none."""
+        return False
+
     @abstractmethod
     def read(self, event: dict[str, Any]) -> Iterable[pb.GenerateResponse]:
         """What an event says. Raises EngineUnavailable for one that tells of an error."""
@@ -88,6 +93,19 @@ def told(error: Any) -> EngineUnavailable:
 
 def broken_off() -> EngineUnavailable:
     return EngineUnavailable("The provider's answer ended in the middle. Ask again.")
+
+
+def endless() -> EngineUnavailable:
+    return EngineUnavailable("The provider's answer is longer than any model's: it was broken off.")
+
+
+def no_stream(content_type: str) -> EngineUnavailable:
+    """`content_type` is what the provider calls its answer."""
+    said = f" but {content_type[:100]}" if content_type else ""
+    return EngineUnavailable(
+        f"The provider answered no stream of events{said}; an administrator can see on the page"
+        " Providers whether its address is right."
+    )
 
 
 def num_tokens(value: Any) -> int:

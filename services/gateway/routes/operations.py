@@ -57,8 +57,12 @@ async def healthz(caller: Anybody) -> Response:
 
 @router.get("/readyz", response_model=Ready, responses={503: {"model": NotReady}})
 async def readyz(request: Request, caller: Anybody) -> Response:
-    """A model answers; names the engines. 503 says what it waits for."""
+    """A model answers; names the engines. 503 says what it waits for.
+
+    Servers elsewhere are not named here, and count only where nothing is deployed.
+    """
     view = state_of(request).view
+    offered = offers(view)
     engines = [
         {
             "model": offer.base.model,
@@ -66,9 +70,10 @@ async def readyz(request: Request, caller: Anybody) -> Response:
             "version": offer.speaker.engine_version,
             "replicas": len(offer.base.replicas),
         }
-        for offer in offers(view)
+        for offer in offered
+        if not offer.base.remote
     ]
-    if engines:
+    if engines or (offered and not view.deployments):
         return JSONResponse({"status": "ready", "engines": engines})
     waiting = [
         {"model": d.model, "phase": d.phase, "detail": d.detail} for d in view.deployments.values()

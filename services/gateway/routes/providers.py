@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from pydantic import Field, SecretStr
 from starlette.requests import Request
 
 from services.cluster.errors import BadRequest, Conflict, HearthError, NotFound
+from services.cluster.log import request_id_var
 from services.cluster.pb.v1 import replica_pb2 as pb
 from services.cluster.provider_records import ProviderRecord
 from services.gateway.auth import ADMIN, Caller
@@ -72,6 +74,7 @@ async def create_provider(
         updated_at=now,
         **_sealed(state, body.key),
     )
+    await _audit(state, caller, "provider_added", record.provider_id, sorted(body.model_fields_set))
     if not await state.registry.add_provider(record):
         raise Conflict(
             f"There is a provider {record.provider_id} already; change it, or choose another"
@@ -91,7 +94,8 @@ async def change_provider(
     request: Request, provider_id: str, body: ProviderChanges, caller: Administrator
 ) -> ProviderView:
     state = state_of(request)
-    changes_in(body)
+    fields = sorted(changes_in(body))
+    await _audit(state, caller, "provider_changed", provider_id, fields)
     sealed = {} if body.key is None else _sealed(state, body.key)
 
     def change(record: ProviderRecord) -> ProviderRecord:
@@ -106,6 +110,7 @@ async def change_provider(
 async def delete_provider(request: Request, provider_id: str, caller: Administrator) -> None:
     """With its key. Answers that are open are finished."""
     state = state_of(request)
+    await _audit(state, caller, "provider_deleted", provider_id)
     if not await state.registry.delete_provider(provider_id):
         raise _unknown(provider_id)
     await state.cache.refresh()
@@ -149,6 +154,14 @@ async def _ask(state: GatewayState, remote: RemoteModel, caller: Caller) -> str:
     question = pb.GenerateRequest(context=context_of(caller), prompt=prompt, sampling=sampling)
     async with aclosing(state.speakers.providers.generate(remote, question)) as messages:
         return "".join([message.text async for message in messages])
+
+
+async def _audit(
+    state: GatewayState, caller: Caller, event: str, provider_id: str, fields: Sequence[str] = ()
+) -> None:
+    """Who wanted it, before it is done; of what changes, the names only."""
+    who = {"request_id": request_id_var.get(), "user_id": caller.user_id}
+    await state.audit.write(event, **who, provider=provider_id, fields=list(fields))
 
 
 def _changed(

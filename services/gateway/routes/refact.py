@@ -65,6 +65,7 @@ async def tokenizer(
     if not found and any(
         tokenizer_name(provider.model_name(model)).partition(":")[0] == wanted
         for provider in state.view.providers.values()
+        if provider.is_enabled
         for model in provider.models
     ):
         found = ready

@@ -35,7 +35,7 @@ from services.gateway.providers.events import json_events
 from services.gateway.providers.kinds import KINDS
 from services.gateway.providers.masking import masked_request, masked_texts
 from services.gateway.providers.refusals import refused, silent, unreachable, without_key
-from services.gateway.providers.wire import WireRequest, unreadable
+from services.gateway.providers.wire import WireAnswer, WireRequest, endless, no_stream, unreadable
 from services.gateway.settings import GatewaySettings
 from services.gateway.speakers import RemoteModel
 from services.gateway.upstream.breakers import Attempt, Breakers, Failure, count_states
@@ -47,6 +47,8 @@ _LIST_SECONDS = 30.0
 # What follows an answer's end, so that its connection is used again; what a refusal says.
 _REST_SECONDS = 0.25
 _REFUSAL_SECONDS = 5.0
+# How long the figures of an answer may take whose text is whole.
+_FIGURES_SECONDS = 5.0
 _MAX_ANSWER_BYTES = 64 * 1024**2
 _MAX_REFUSAL_BYTES = 64 * 1024
 # What proxies and services say of themselves when they cannot serve anybody.
@@ -95,17 +97,26 @@ class Providers:
             # A long prompt takes a second, in which others' answers go on.
             request = await asyncio.to_thread(masked_request, request, found)
         question = wire.generation(remote.record, request)
-        answer = CutAnswer(wire.answer(), question.ends) if question.ends else wire.answer()
+        answer, has_spoken, num_bytes = wire.answer(), False, 0
+        if question.ends:
+            answer = CutAnswer(answer, question.ends)
         async with self._told(remote, context, found) as usage:
             first_by = asyncio.get_running_loop().time() + self._settings.first_token_seconds
             async with self._asked(remote.provider, question, context) as response:
                 pieces = response.aiter_bytes()
-                async with aclosing(self._timed(json_events(pieces), first_by)) as timed:
+                events = self._timed(json_events(pieces), answer, first_by)
+                async with aclosing(events) as timed:
                     async for event in timed:
+                        has_spoken = True
                         for message in answer.read(event):
+                            num_bytes += message.ByteSize()
+                            if num_bytes > _MAX_ANSWER_BYTES:
+                                raise endless()
                             yield message
                         if answer.is_over:
                             break
+                if not has_spoken:
+                    raise no_stream(response.headers.get("content-type", ""))
                 last = answer.end()
                 usage.MergeFrom(last.finish)
                 yield last
@@ -229,9 +240,12 @@ class Providers:
         return bytes(data[:_MAX_REFUSAL_BYTES])
 
     async def _timed(
-        self, events: AsyncGenerator[dict[str, Any]], first_by: float
+        self, events: AsyncGenerator[dict[str, Any]], answer: WireAnswer, first_by: float
     ) -> AsyncGenerator[dict[str, Any]]:
-        """Raises DeadlineExceeded for one that is late. `first_by` is of the loop's clock."""
+        """Raises DeadlineExceeded for one that is late. `first_by` is of the loop's clock.
+
+        An answer that is said ends here when nothing follows.
+        """
         by, seconds = first_by, self._settings.first_token_seconds
         async with aclosing(events):
             while True:
@@ -239,11 +253,15 @@ class Providers:
                     async with asyncio.timeout_at(by):
                         event = await anext(events, None)
                 except TimeoutError:
+                    if answer.is_said:
+                        return
                     raise self._late("gave no token", seconds) from None
                 if event is None:
                     return
                 yield event
                 seconds = self._settings.next_token_seconds
+                if answer.is_said:
+                    seconds = min(seconds, _FIGURES_SECONDS)
                 by = asyncio.get_running_loop().time() + seconds
 
     async def _json(self, response: httpx.Response) -> Any:

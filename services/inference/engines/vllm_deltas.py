@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from services.cluster.errors import EngineUnavailable
+from services.cluster.errors import BadRequest, EngineUnavailable
 from services.inference.engines.generation import (
     Delta,
     Finish,
@@ -23,19 +23,29 @@ _REASONS = {
 
 
 class DeltaReader:
-    """Reads the outputs of one generation in order; `num_top` alternatives are kept."""
+    """Reads the outputs of one generation in order; `num_top` alternatives are kept.
+
+    `structure` is the field of the request that holds the answer to a form, "" for none.
+    """
 
     def __init__(
-        self, prompt_token_ids: Sequence[int], num_top: int, text_of: Callable[[int], str]
+        self,
+        prompt_token_ids: Sequence[int],
+        num_top: int,
+        text_of: Callable[[int], str],
+        structure: str = "",
     ) -> None:
         self._prompt_token_ids = prompt_token_ids
         self._num_top = num_top
         self._text_of = text_of
+        self._structure = structure
         self._num_generated = 0
         self._num_cached = 0
 
     def read(self, output: Any) -> Delta:
-        """Raises EngineUnavailable when the engine gave this generation up."""
+        """Raises EngineUnavailable when the engine gave this generation up, and BadRequest when the
+        form of the answer let no token follow: one that refers to nothing but itself does.
+        """
         completion = output.outputs[0]
         token_ids = list(completion.token_ids)
         self._num_generated += len(token_ids)
@@ -52,6 +62,12 @@ class DeltaReader:
 
     def _finish(self, completion: Any, metrics: Any) -> Finish:
         reason = _REASONS.get(completion.finish_reason)
+        if reason is None and self._structure:
+            raise BadRequest(
+                "The engine found no text that holds to this form. Does a schema refer to itself"
+                " without an end?",
+                param=self._structure,
+            )
         if reason is None:
             raise EngineUnavailable(
                 f"The engine ended the generation with {completion.finish_reason!r}.",

@@ -147,12 +147,16 @@ class VllmEngine(Engine):
             raise Unimplemented(f"{self.config.model} makes embeddings; it generates nothing.")
         llm = self._running()
         prompt_token_ids = list(request.prompt_token_ids)
-        reader = DeltaReader(prompt_token_ids, request.sampling.num_logprobs or 0, self._text_of)
+        structured = request.sampling.structured
+        param = structured.kind.param if structured else None
         try:
             parameters = _sampling_params(request.sampling)
             chat = None
             if request.chat and self._chat_parsers:
                 chat = self._chat_parsers.open(request.chat, parameters, prompt_token_ids)
+            structure = (param or "tools") if parameters.structured_outputs else ""
+            num_top = request.sampling.num_logprobs or 0
+            reader = DeltaReader(prompt_token_ids, num_top, self._text_of, structure)
             outputs = llm.generate(
                 await _prompt(prompt_token_ids, request.images),
                 parameters,
@@ -168,8 +172,6 @@ class VllmEngine(Engine):
         except HearthError:
             raise
         except Exception as error:
-            structured = request.sampling.structured
-            param = structured.kind.param if structured else None
             raise self._translated(error, param) from error
 
     async def _losses(

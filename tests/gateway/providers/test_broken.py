@@ -11,9 +11,10 @@ import pytest
 
 from services.cluster.provider_records import ProviderKind
 from services.gateway.metrics import OPEN_GENERATIONS
+from services.gateway.providers.refusals import unreachable
 from tests.gateway.conftest import Gateway
-from tests.gateway.providers.conftest import CHATTING, KEYS, Fakes
-from tests.gateway.providers.fake_server import Answer, Says, Stream
+from tests.gateway.providers.conftest import CHATTING, KEYS, Fakes, record
+from tests.gateway.providers.fake_server import Answer, Says, Stream, sse
 from tests.gateway.providers.test_chats import HELLO, chat, events
 
 KINDS = list(ProviderKind)
@@ -226,6 +227,58 @@ async def test_an_answer_that_is_over_is_not_waited_for(
     found = await chat(client, kind)
     assert found.json()["choices"][0]["message"]["content"] == "Hello, world."
     await asyncio.wait_for(outside[kind].gone.get(), 10)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("streams", [False, True])
+async def test_an_answer_whose_text_is_whole_needs_no_figures(
+    client: httpx.AsyncClient, outside: Fakes, kind: ProviderKind, streams: bool
+) -> None:
+    """The connection stays open after the reason to stop, and nothing more comes."""
+
+    def until_the_reason(events: list[bytes]) -> list[bytes]:
+        marks = (b'"finish_reason": "stop"', b'"stop_reason": "end_turn"')
+        at = next(i for i, said in enumerate(events) if any(mark in said for mark in marks))
+        return events[: at + 1]
+
+    outside[kind].fault = Stream(until_the_reason, "hang")
+    found = await chat(client, kind, stream=streams)
+    assert found.status_code == 200, found.text
+    assert '"finish_reason":"stop"' in found.text
+    assert "error" not in found.text
+    await asyncio.wait_for(outside[kind].gone.get(), 10)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+async def test_what_is_no_stream_is_called_so(
+    client: httpx.AsyncClient, outside: Fakes, kind: ProviderKind
+) -> None:
+    page = Answer(200, b"<html>Sign in</html>", (("content-type", "text/html"),))
+    for fault in (page, Answer(200, b"{}")):
+        outside[kind].fault = fault
+        found = await chat(client, kind)
+        assert found.status_code == 503
+        assert "no stream of events but application/json" in found.json()["detail"]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_an_answer_without_end_is_broken_off(
+    client: httpx.AsyncClient, outside: Fakes, streams: bool
+) -> None:
+    said = sse({"choices": [{"index": 0, "delta": {"content": "x" * 1024**2}}]})
+    outside[ProviderKind.OPENAI].fault = Stream(lambda _: [said] * 65, "hang")
+    found = await chat(client, ProviderKind.OPENAI, stream=streams)
+    assert found.status_code == (200 if streams else 503)
+    assert "longer than any model's" in found.text[-1000:]
+    assert "[DONE]" not in found.text[-1000:]
+    await asyncio.wait_for(outside[ProviderKind.OPENAI].gone.get(), 10)
+
+
+def test_a_certificate_that_is_not_trusted_is_called_so(shared: Gateway, outside: Fakes) -> None:
+    provider = record(shared, outside, ProviderKind.REMOTE)
+    error = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+    assert "HEARTH_CA_BUNDLE" in unreachable(provider, error).message
+    assert "cannot be reached" in unreachable(provider, httpx.ConnectError("")).message
 
 
 async def test_a_refusal_that_is_not_told_to_its_end_is_one(

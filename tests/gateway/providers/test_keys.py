@@ -308,3 +308,23 @@ async def test_scopes(gateway: Gateway, add: Add) -> None:
     for scope in set(Scope) - {Scope.ADMIN}:
         async with gateway.client(scope) as client:
             assert (await client.get("/api/v1/providers")).status_code == 403
+
+
+async def test_changes_of_providers_are_audited_without_their_values(
+    admin: httpx.AsyncClient, settings: ClusterSettings
+) -> None:
+    place, secret = "/api/v1/providers/openai", KEYS[ProviderKind.OPENAI]
+    made = await admin.post("/api/v1/providers", json={"kind": "openai", "key": secret})
+    assert made.status_code == 201, made.text
+    changed = await admin.patch(place, json={"key": "another", "is_enabled": True})
+    assert changed.status_code == 200, changed.text
+    assert (await admin.delete(place)).status_code == 204
+    found = lines(settings.data_dir)
+    assert [(line["event"], line["fields"]) for line in found] == [
+        ("provider_added", ["key", "kind"]),
+        ("provider_changed", ["is_enabled", "key"]),
+        ("provider_deleted", []),
+    ]
+    assert {line["provider"] for line in found} == {"openai"}
+    assert all(line["user_id"] for line in found)
+    assert secret not in str(found)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.cluster.errors import EngineUnavailable
+from services.cluster.errors import BadRequest, EngineUnavailable
 from services.inference.engines.generation import FinishReason, TokenLogprob
 from services.inference.engines.vllm_deltas import DeltaReader, positions
 
@@ -84,6 +84,14 @@ def test_a_generation_that_the_engine_gave_up_is_an_error(reason: str | None) ->
     output = Output([Completion(finish_reason=reason)], finished=True)
     with pytest.raises(EngineUnavailable):
         DeltaReader([1], 0, str).read(output)
+
+
+def test_a_form_that_lets_no_token_follow_is_the_clients_fault() -> None:
+    """The replica is well: who asks it is not sent away for it."""
+    output = Output([Completion(finish_reason="error")], finished=True)
+    with pytest.raises(BadRequest) as raised:
+        DeltaReader([1], 0, str, "response_format").read(output)
+    assert raised.value.param == "response_format"
 
 
 def test_the_token_that_stands_there_is_told_beside_the_best() -> None:
