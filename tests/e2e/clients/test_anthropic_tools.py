@@ -69,15 +69,11 @@ def test_a_message_calls_a_tool_and_reads_its_result(
     stream: bool,
     forced: str,
 ) -> None:
-    function = tool.function["function"]
+    description = tool.function["function"]["description"]
     body: dict[str, Any] = {
         "model": tool_model.name,
         "tools": [
-            {
-                "name": tool.name,
-                "description": function["description"],
-                "input_schema": tool.schema,
-            }
+            {"name": tool.name, "description": description, "input_schema": tool.schema},
         ],
     }
     choice = {"type": "any", "disable_parallel_tool_use": True}
