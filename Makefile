@@ -92,7 +92,7 @@ bench-score: setup  ## measure losses of 200 files through a replica, beside vLL
 bench-inference: setup  ## measure our RPCs beside the same vLLM without them, and transformers (slow; a quiet machine)
 	@$(BIN)/python -m tests.bench.inference
 
-clients: setup $(CLIENTS)/node_modules/.installed  ## run real plugins' agents and SDKs against one whole cluster (5 minutes)
+clients: setup $(CLIENTS)/node_modules/.installed  ## run real plugins' agents and SDKs against one whole cluster (2 minutes)
 	@$(BIN)/python -m pytest $(CLIENTS) tests/e2e/test_{clients,openai_sdk,openai_responses,anthropic_sdk,embeddings}.py
 
 # Images may take longer to build than a test may hang.
