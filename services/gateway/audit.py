@@ -31,7 +31,7 @@ class Audit:
             await asyncio.to_thread(self._append, self._folder / f"{day}.jsonl", line)
         except OSError as error:
             raise OutOfDisk(
-                f"The audit log cannot be written ({error.strerror}), so nothing was sent."
+                f"The audit log cannot be written ({error.strerror}), so this was not done."
             ) from error
 
     def _append(self, place: Path, line: str) -> None:

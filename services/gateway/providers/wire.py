@@ -23,12 +23,12 @@ _OFF = {"repetition_penalty": 1.0, "num_logprobs": None}
 
 @dataclass(frozen=True)
 class WireRequest:
-    """`path` is relative to the provider's address; `body` is sent as JSON. The text of the answer
-    ends before the first of `ends`, which the server may not know.
+    """`path` is relative to the provider's address; `body` is posted as JSON, None is a GET.
+    The text of the answer ends before the first of `ends`, which the server may not know.
     """
 
     path: str
-    body: dict[str, Any]
+    body: dict[str, Any] | None = None
     ends: Collection[str] = ()
 
 

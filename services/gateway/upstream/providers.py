@@ -102,7 +102,7 @@ class Providers:
             answer = CutAnswer(answer, question.ends)
         async with self._told(remote, context, found) as usage:
             first_by = asyncio.get_running_loop().time() + self._settings.first_token_seconds
-            async with self._asked(remote.provider, question, context) as response:
+            async with self._sent(remote.provider, question, context.request_id) as response:
                 pieces = response.aiter_bytes()
                 events = self._timed(json_events(pieces), answer, first_by)
                 async with aclosing(events) as timed:
@@ -132,7 +132,7 @@ class Providers:
             request = await asyncio.to_thread(masked_texts, request, found)
         question = wire.embedding(remote.record, request)
         async with self._told(remote, context, found) as usage:
-            async with self._asked(remote.provider, question, context) as response:
+            async with self._sent(remote.provider, question, context.request_id) as response:
                 answer = wire.embeddings(await self._json(response))
                 if len(answer.embeddings) != len(request.texts or request.token_ids):
                     raise unreadable()
@@ -145,7 +145,7 @@ class Providers:
         try:
             async with (
                 asyncio.timeout(_LIST_SECONDS),
-                self._sent(provider, "GET", wire.models_path) as response,
+                self._sent(provider, WireRequest(wire.models_path)) as response,
             ):
                 models = wire.models(await self._json(response))
         except TimeoutError:
@@ -153,20 +153,10 @@ class Providers:
         return sorted(models, key=lambda model: model.name)
 
     @asynccontextmanager
-    async def _asked(
-        self, provider: ProviderRecord, question: WireRequest, context: pb.RequestContext
-    ) -> AsyncIterator[httpx.Response]:
-        owner = context.request_id
-        async with self._sent(provider, "POST", question.path, question.body, owner) as response:
-            yield response
-
-    @asynccontextmanager
     async def _sent(
         self,
         provider: ProviderRecord,
-        method: str,
-        path: str,
-        body: Any = None,
+        question: WireRequest,
         owner: str = "",
     ) -> AsyncIterator[httpx.Response]:
         """The head of a good answer; what is not good is raised, without the key in its words.
@@ -177,10 +167,10 @@ class Providers:
         if not self._breakers.admits(peer, owner):
             raise silent(provider, self._breakers.wait_seconds(peer))
         request = self._client.build_request(
-            method,
-            provider.base_url + path,
+            "GET" if question.body is None else "POST",
+            provider.base_url + question.path,
             headers=KINDS[provider.kind].wire.headers(key),
-            json=body,
+            json=question.body,
         )
         with self._breakers.attempt(peer, owner) as attempt:
             response = await self._head(provider, request, attempt)
